@@ -1,0 +1,69 @@
+//! The client of the API server, which counts its requests.
+
+use std::{
+    sync::Arc,
+    task::{Context as TaskContext, Poll},
+};
+
+use futures::{FutureExt, future::BoxFuture};
+use http::{Request, Response};
+use kube::{Client, Config, client::ClientBuilder};
+use tower::{Layer, Service};
+
+use crate::metrics::Metrics;
+
+/// A client for the cluster that `config` names.
+///
+/// # Errors
+/// When the configuration cannot be used, such as a certificate that does not parse.
+pub(crate) fn counted(config: Config, metrics: Arc<Metrics>) -> kube::Result<Client> {
+    let host = config.cluster_url.authority().map_or_else(String::new, ToString::to_string);
+    Ok(ClientBuilder::try_from(config)?.with_layer(&Counting { metrics, host: host.into() }).build())
+}
+
+#[derive(Clone)]
+struct Counting {
+    metrics: Arc<Metrics>,
+    host: Arc<str>,
+}
+
+impl<S> Layer<S> for Counting {
+    type Service = CountingService<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        CountingService { inner, counting: self.clone() }
+    }
+}
+
+#[derive(Clone)]
+struct CountingService<S> {
+    inner: S,
+    counting: Counting,
+}
+
+impl<S, Body, Answer> Service<Request<Body>> for CountingService<S>
+where
+    S: Service<Request<Body>, Response = Response<Answer>>,
+    S::Future: Send + 'static,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = BoxFuture<'static, Result<S::Response, S::Error>>;
+
+    fn poll_ready(&mut self, context: &mut TaskContext<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let Counting { metrics, host } = self.counting.clone();
+        let method = request.method().clone();
+        let answer = self.inner.call(request);
+        async move {
+            let answer = answer.await;
+            let code = answer.as_ref().map_or_else(|_| "<error>".to_owned(), |answer| answer.status().as_str().to_owned());
+            metrics.client_request(&code, method.as_str(), &host);
+            answer
+        }
+        .boxed()
+    }
+}

@@ -1,0 +1,184 @@
+//! Metrics: the reference's under their exact names, those that dashboards for controller-runtime read, and Profiles by
+//! readiness.
+
+use std::{collections::HashSet, time::Duration};
+
+use parking_lot::Mutex;
+use profile_api::ProfileCondition;
+use prometheus::{
+    Encoder, Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+    process_collector::ProcessCollector,
+};
+
+use crate::{
+    problem::{Problem, Retry},
+    stores::Profiles,
+};
+
+const COMPONENT: &str = "profile_controller";
+const CONTROLLER: &str = "profile";
+/// What the reference counts, as `kind`.
+const RECONCILE: &str = "reconcile";
+/// How often the heartbeat beats: a contract with the reference's alerts.
+pub(crate) const HEARTBEAT_PERIOD: Duration = Duration::from_secs(10);
+
+/// All metrics of the controller.
+pub(crate) struct Metrics {
+    registry: Registry,
+    requests: IntCounterVec,
+    failures: IntCounterVec,
+    heartbeat: IntCounter,
+    results: IntCounterVec,
+    errors: IntCounter,
+    duration: Histogram,
+    active: IntGauge,
+    depth: IntGauge,
+    retries: IntCounter,
+    client_requests: IntCounterVec,
+    leading: IntGauge,
+    profiles: IntGaugeVec,
+    waiting: Mutex<HashSet<String>>,
+}
+
+impl Metrics {
+    /// Registers all metrics. `max_concurrent_reconciles` is reported as it is.
+    ///
+    /// # Errors
+    /// When a name is registered twice or malformed, which would be a mistake in this file.
+    pub(crate) fn new(max_concurrent_reconciles: u16) -> prometheus::Result<Self> {
+        let registry = Registry::new();
+        registry.register(Box::new(ProcessCollector::for_self()))?;
+        let counters = |name: &str, help: &str, labels: &[&str]| -> prometheus::Result<IntCounterVec> {
+            let counters = IntCounterVec::new(Opts::new(name, help), labels)?;
+            registry.register(Box::new(counters.clone()))?;
+            Ok(counters)
+        };
+        let gauges = |name: &str, help: &str, labels: &[&str]| -> prometheus::Result<IntGaugeVec> {
+            let gauges = IntGaugeVec::new(Opts::new(name, help), labels)?;
+            registry.register(Box::new(gauges.clone()))?;
+            Ok(gauges)
+        };
+        let controller = ["controller"];
+        let max = Gauge::with_opts(
+            Opts::new("controller_runtime_max_concurrent_reconciles", "Profiles worked on at the same time, at most")
+                .const_label("controller", CONTROLLER),
+        )?;
+        max.set(f64::from(max_concurrent_reconciles));
+        registry.register(Box::new(max))?;
+        let duration = Histogram::with_opts(
+            HistogramOpts::new("controller_runtime_reconcile_time_seconds", "How long a reconcile takes")
+                .const_label("controller", CONTROLLER)
+                .buckets(vec![0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0]),
+        )?;
+        registry.register(Box::new(duration.clone()))?;
+        let metrics = Self {
+            requests: counters("request_kf", "Reconciles", &["component", "kind"])?,
+            failures: counters("request_kf_failure", "Reconciles that failed", &["component", "kind", "severity"])?,
+            heartbeat: counters("service_heartbeat", "Signs of life, one every ten seconds", &["component", "severity"])?
+                .with_label_values(&[COMPONENT, "critical"]),
+            results: counters("controller_runtime_reconcile_total", "Reconciles by result", &["controller", "result"])?,
+            errors: counters("controller_runtime_reconcile_errors_total", "Reconciles that failed", &controller)?
+                .with_label_values(&[CONTROLLER]),
+            active: gauges("controller_runtime_active_workers", "Profiles being worked on", &controller)?
+                .with_label_values(&[CONTROLLER]),
+            depth: gauges("workqueue_depth", "Profiles waiting to be worked on", &["name"])?.with_label_values(&[CONTROLLER]),
+            retries: counters("workqueue_retries_total", "Profiles to be tried again", &["name"])?
+                .with_label_values(&[CONTROLLER]),
+            client_requests: counters("rest_client_requests_total", "Requests to the API server", &["code", "method", "host"])?,
+            leading: gauges("leader_election_master_status", "Whether this replica leads", &["name"])?
+                .with_label_values(&[crate::leader::LEASE]),
+            profiles: gauges("profile_controller_profiles", "Profiles by readiness and reason", &["ready", "reason"])?,
+            duration,
+            waiting: Mutex::default(),
+            registry,
+        };
+        for result in ["success", "error", "requeue", "requeue_after"] {
+            metrics.results.with_label_values(&[CONTROLLER, result]);
+        }
+        metrics.requests.with_label_values(&[COMPONENT, RECONCILE]);
+        Ok(metrics)
+    }
+
+    /// A Profile waits to be looked at.
+    pub(crate) fn queued(&self, profile: &str) {
+        let mut waiting = self.waiting.lock();
+        if !waiting.contains(profile) {
+            waiting.insert(profile.to_owned());
+        }
+        self.depth.set(i64::try_from(waiting.len()).unwrap_or(i64::MAX));
+    }
+
+    /// A Profile is being looked at.
+    pub(crate) fn started(&self, profile: &str) {
+        let mut waiting = self.waiting.lock();
+        waiting.remove(profile);
+        self.depth.set(i64::try_from(waiting.len()).unwrap_or(i64::MAX));
+        self.active.inc();
+    }
+
+    /// A look at a Profile has ended.
+    pub(crate) fn finished(&self, duration: Duration, retry: Option<Retry>) {
+        self.active.dec();
+        self.duration.observe(duration.as_secs_f64());
+        self.requests.with_label_values(&[COMPONENT, RECONCILE]).inc();
+        let result = match retry {
+            None => "requeue_after",
+            Some(_) => "error",
+        };
+        self.results.with_label_values(&[CONTROLLER, result]).inc();
+        if retry.is_some() {
+            self.errors.inc();
+        }
+        if matches!(retry, Some(Retry::WithBackoff | Retry::After(_))) {
+            self.retries.inc();
+        }
+    }
+
+    /// A Profile is not ready, and why.
+    pub(crate) fn failed(&self, problem: &Problem) {
+        self.failures.with_label_values(&[COMPONENT, problem.reason(), problem.severity()]).inc();
+    }
+
+    /// A request to the API server was answered (or not: then the code is `<error>`, as client-go has it).
+    pub(crate) fn client_request(&self, code: &str, method: &str, host: &str) {
+        self.client_requests.with_label_values(&[code, method, host]).inc();
+    }
+
+    /// This replica leads.
+    pub(crate) fn lead(&self) {
+        self.leading.set(1);
+    }
+
+    /// Counts a heartbeat every ten seconds, for ever.
+    pub(crate) async fn beat(&self) {
+        let mut timer = tokio::time::interval(HEARTBEAT_PERIOD);
+        loop {
+            timer.tick().await;
+            self.heartbeat.inc();
+        }
+    }
+
+    /// All metrics in the text format of Prometheus.
+    ///
+    /// # Errors
+    /// When a metric cannot be encoded.
+    pub(crate) fn encode(&self, profiles: &Profiles) -> prometheus::Result<String> {
+        self.count(profiles);
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        Ok(String::from_utf8_lossy(&text).into_owned())
+    }
+
+    fn count(&self, profiles: &Profiles) {
+        self.profiles.reset();
+        for profile in profiles.store().state() {
+            let ready = profile.status.condition(ProfileCondition::READY);
+            let (status, reason) = match ready {
+                Some(condition) if condition.is_true() => ("true", condition.reason.as_str()),
+                Some(condition) => ("false", condition.reason.as_str()),
+                None => ("false", "Pending"),
+            };
+            self.profiles.with_label_values(&[status, reason]).inc();
+        }
+    }
+}

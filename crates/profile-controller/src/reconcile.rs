@@ -1,0 +1,171 @@
+//! The steps from a Profile to its objects.
+
+use std::sync::Arc;
+
+use futures::{FutureExt, future::join_all};
+use kube::{ResourceExt, runtime::controller::Action};
+use profile_api::ProfileSpec;
+use profile_render::{ObjectKey, Observed, Rendered, mesh::BrowserAccess, render, validate};
+use tokio::time::Instant;
+use tracing::Instrument;
+
+use crate::{
+    apply::Written,
+    backoff::jittered,
+    context::Context,
+    problem::{ObjectProblem, Problem, Retry},
+    profile::ReadProfile,
+};
+
+/// How a reconcile went.
+pub(crate) struct Outcome {
+    /// The writes that were made, however it ended.
+    pub(crate) writes: Vec<Written>,
+    /// How the owner gets in, as far as the Profile could be rendered.
+    pub(crate) browser_access: Option<BrowserAccess>,
+    /// Why the Profile is not ready, if it is not.
+    pub(crate) problem: Option<Problem>,
+}
+
+/// Looks at one Profile and makes the cluster match it. It never fails: what goes wrong is reported in the status, counted,
+/// and tried again.
+pub(crate) async fn reconcile(profile: Arc<ReadProfile>, context: Arc<Context>) -> Action {
+    let name = profile.name_any();
+    context.metrics.started(&name);
+    let started = Instant::now();
+    // As a task of its own a reconcile uses every core, and one that breaks off takes no other with it.
+    let task = tokio::spawn(look_at(profile, context.clone()).in_current_span());
+    let retry = task.await.unwrap_or_else(|error| {
+        tracing::error!(profile = name, "reconcile broke off: {error}");
+        context.metrics.failed(&Problem::Internal(error.to_string()));
+        Some(Retry::WithBackoff)
+    });
+    context.metrics.finished(started.elapsed(), retry);
+    match retry {
+        None | Some(Retry::OnChange) => {
+            context.backoff.reset(&name);
+            Action::requeue(jittered(context.resync_period))
+        }
+        Some(Retry::WithBackoff) => Action::requeue(context.backoff.next(&name)),
+        Some(Retry::After(delay)) => Action::requeue(delay.max(context.backoff.next(&name))),
+    }
+}
+
+/// `None` when all is well.
+async fn look_at(profile: Arc<ReadProfile>, context: Arc<Context>) -> Option<Retry> {
+    // The store may know more than what the queue was given, such as our own latest write.
+    let profile = context.profiles.get(&profile.name_any()).unwrap_or(profile);
+    if profile.is_terminating() {
+        return context.release(&profile).await;
+    }
+    let outcome = match &profile.spec {
+        Ok(spec) => settle(&profile, spec, &context).await,
+        Err(error) => Outcome::failed(Problem::Undecodable(error.clone())),
+    };
+    let unreported = context.report(&profile, &outcome).await.err();
+    if let Some(problem) = &outcome.problem {
+        context.metrics.failed(problem);
+    }
+    outcome.problem.as_ref().map(Problem::retry).or(unreported)
+}
+
+async fn settle(profile: &ReadProfile, spec: &ProfileSpec, context: &Arc<Context>) -> Outcome {
+    let config = context.config.borrow().clone();
+    let valid = match validate(&profile.metadata, spec, &config) {
+        Ok(valid) => valid,
+        Err(refusal) => return Outcome::failed(refusal.into()),
+    };
+    let rendered = render(&valid, &config);
+    let mut outcome =
+        Outcome { writes: Vec::new(), browser_access: Some(rendered.browser_access), problem: None };
+
+    let known = context.objects.of(valid.name());
+    let namespace = find(&known, &ObjectKey::namespace(valid.name()));
+    let claimed = match context.claim_namespace(&valid, &rendered, namespace, &config).await {
+        Ok(claimed) => claimed,
+        Err(problem) => return Outcome { problem: Some(problem), ..outcome },
+    };
+    outcome.writes.extend(claimed.writes);
+
+    let known = match claimed.taken_over {
+        Some(_) => context.read_objects(&rendered, known).await,
+        None => Ok(known),
+    };
+    let problems = match known {
+        Ok(known) => context.settle_objects(&rendered, &known, valid.uid(), &mut outcome.writes).await,
+        Err(problem) => vec![problem],
+    };
+    if let Some(problem) = worst(problems) {
+        return Outcome { problem: Some(problem), ..outcome };
+    }
+
+    if let Some(namespace) = claimed.taken_over {
+        match context.complete_takeover(&valid, &rendered, namespace, &config).await {
+            Ok(writes) => outcome.writes.extend(writes),
+            Err(problem) => return Outcome { problem: Some(problem), ..outcome },
+        }
+    }
+    match context.drop_unneeded_finalizer(profile).await {
+        Ok(()) => outcome,
+        Err(error) => Outcome { problem: Some(error.into()), ..outcome },
+    }
+}
+
+impl Outcome {
+    fn failed(problem: Problem) -> Self {
+        Self { writes: Vec::new(), browser_access: None, problem: Some(problem) }
+    }
+}
+
+impl Context {
+    /// The objects that are there, from the API server: those left by the Go controller carry no label, so that the store
+    /// does not know them.
+    async fn read_objects(
+        &self,
+        rendered: &Rendered,
+        known: Vec<Arc<Observed>>,
+    ) -> Result<Vec<Arc<Observed>>, ObjectProblem> {
+        let keys = rendered.manifests().into_iter().map(|manifest| manifest.key).chain(rendered.absent.clone());
+        let unknown = keys.filter(|key| find(&known, key).is_none() && self.is_served(key.kind));
+        let read = join_all(unknown.map(|key| async move { self.read(&key).await })).await;
+        let read = read.into_iter().filter_map(Result::transpose).collect::<Result<Vec<_>, _>>()?;
+        Ok(known.into_iter().chain(read.into_iter().map(Arc::new)).collect())
+    }
+
+    /// Makes the objects in the namespace what they should be, side by side. One that fails harms no other.
+    async fn settle_objects(
+        &self,
+        rendered: &Rendered,
+        known: &[Arc<Observed>],
+        profile_uid: &str,
+        writes: &mut Vec<Written>,
+    ) -> Vec<ObjectProblem> {
+        let manifests = rendered.manifests();
+        let settled = manifests.iter().map(|manifest| self.settle(manifest, find(known, &manifest.key)).boxed());
+        let removed = rendered.absent.iter().map(|key| {
+            let observed = find(known, key);
+            async move { self.remove(key, observed.as_deref(), profile_uid).await }.boxed()
+        });
+        let results = join_all(settled.chain(removed)).await;
+        let mut problems = Vec::new();
+        for result in results {
+            match result {
+                Ok(made) => writes.extend(made),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        problems
+    }
+}
+
+fn find(objects: &[Arc<Observed>], key: &ObjectKey) -> Option<Arc<Observed>> {
+    objects.iter().find(|object| object.key == *key).cloned()
+}
+
+fn worst(problems: Vec<ObjectProblem>) -> Option<Problem> {
+    let terminating = problems.iter().find_map(|problem| match problem {
+        ObjectProblem::Api(error) if error.is_namespace_terminating() => Some(error.key.profile.clone()),
+        _ => None,
+    });
+    terminating.map(Problem::NamespaceTerminating).or_else(|| (!problems.is_empty()).then_some(Problem::Objects(problems)))
+}

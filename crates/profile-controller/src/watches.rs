@@ -1,0 +1,141 @@
+//! The watches: they fill the stores and say which Profiles to look at.
+
+use std::sync::{Arc, OnceLock};
+
+use futures::{Stream, StreamExt, TryStreamExt, channel::mpsc};
+use kube::{
+    Api, Client,
+    core::DynamicObject,
+    runtime::{
+        WatchStreamExt,
+        reflector::ObjectRef,
+        watcher::{self, Event, watcher},
+    },
+};
+use profile_api::names::PROFILE_LABEL;
+use profile_render::{Observed, OwnedKind};
+use tracing::{debug, info, warn};
+
+use crate::{
+    context::Context,
+    profile::ReadProfile,
+    stores::KindState,
+};
+
+/// The queue of Profiles to look at. Until it is opened, by the replica that leads, nothing is queued: opening starts with
+/// every Profile there is.
+#[derive(Default)]
+pub(crate) struct Queue {
+    sender: OnceLock<mpsc::UnboundedSender<String>>,
+}
+
+impl Queue {
+    /// Queues Profiles, by name.
+    pub(crate) fn push(&self, profiles: impl IntoIterator<Item = String>) {
+        if let Some(sender) = self.sender.get() {
+            for profile in profiles {
+                // Fails only while shutting down.
+                let _ = sender.unbounded_send(profile);
+            }
+        }
+    }
+
+    /// Opens the queue; what comes out of it. The second call gives nothing.
+    pub(crate) fn open(&self) -> impl Stream<Item = ObjectRef<ReadProfile>> + Send + use<> {
+        let (sender, receiver) = mpsc::unbounded();
+        // Refused only on a second call; then `sender` is dropped and the stream is empty.
+        let _ = self.sender.set(sender);
+        receiver.map(|name| ObjectRef::new(&name))
+    }
+}
+
+/// Starts every watch as a task. They run until the process ends.
+pub(crate) fn start(context: &Arc<Context>) {
+    tokio::spawn(watch_profiles(context.clone()));
+    for kind in OwnedKind::ALL {
+        tokio::spawn(watch_kind(kind, context.clone()));
+    }
+}
+
+async fn watch_profiles(context: Arc<Context>) {
+    let api: Api<ReadProfile> = Api::all(context.client.clone());
+    let mut events = std::pin::pin!(watcher(api, watcher::Config::default()).default_backoff());
+    loop {
+        match events.try_next().await {
+            Ok(Some(event)) => {
+                if let Event::Delete(profile) = &event {
+                    context.forget(profile);
+                }
+                context.enqueue(context.profiles.observe(event));
+            }
+            Ok(None) => return,
+            Err(error) => report("Profile", &error),
+        }
+    }
+}
+
+async fn watch_kind(kind: OwnedKind, context: Arc<Context>) {
+    let mut listed = Vec::new();
+    let mut events = std::pin::pin!(events_of(kind, context.client.clone()));
+    loop {
+        match events.try_next().await {
+            Ok(Some(event)) => take_in(kind, event, &mut listed, &context),
+            Ok(None) => return,
+            Err(error) if is_not_served(&error) => {
+                if context.objects.set_state(kind, KindState::NotServed) {
+                    warn!(%kind, "the API server does not know this kind; is Istio installed?");
+                }
+            }
+            Err(error) => report(kind.as_str(), &error),
+        }
+    }
+}
+
+/// Only what carries our label, so that a cluster full of other people's objects costs nothing.
+fn events_of(kind: OwnedKind, client: Client) -> impl Stream<Item = watcher::Result<Event<DynamicObject>>> + Send {
+    let api: Api<DynamicObject> = Api::all_with(client, &kind.api_resource());
+    watcher(api, watcher::Config::default().labels(PROFILE_LABEL)).default_backoff()
+}
+
+fn take_in(kind: OwnedKind, event: Event<DynamicObject>, listed: &mut Vec<Observed>, context: &Context) {
+    match event {
+        Event::Apply(object) => {
+            let object = Observed::new(kind, object);
+            let profile = object.key.profile.clone();
+            if context.objects.insert(object) {
+                context.enqueue([profile]);
+            }
+        }
+        Event::Delete(object) => {
+            let object = Observed::new(kind, object);
+            if context.objects.remove(&object.key, &object.resource_version) {
+                context.enqueue([object.key.profile]);
+            }
+        }
+        Event::Init => listed.clear(),
+        Event::InitApply(object) => listed.push(Observed::new(kind, object)),
+        Event::InitDone => {
+            let changed = context.objects.replace_kind(kind, std::mem::take(listed));
+            let was_missing = context.objects.state(kind) == KindState::NotServed;
+            context.objects.set_state(kind, KindState::Filled);
+            if was_missing {
+                info!(%kind, "the API server knows this kind now");
+                context.enqueue_all();
+            } else {
+                context.enqueue(changed);
+            }
+        }
+    }
+}
+
+fn is_not_served(error: &watcher::Error) -> bool {
+    matches!(error, watcher::Error::InitialListFailed(kube::Error::Api(status)) if status.code == 404)
+}
+
+/// A watch ends now and then, as on a restart of the API server, and is taken up again by itself.
+fn report(kind: &str, error: &watcher::Error) {
+    match error {
+        watcher::Error::InitialListFailed(_) => warn!(kind, "cannot list, trying again: {error}"),
+        _ => debug!(kind, "watch interrupted, taking it up again: {error}"),
+    }
+}
