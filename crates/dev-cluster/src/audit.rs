@@ -1,0 +1,183 @@
+//! Reads the API server's audit log: who asked what, and what came back. What to conclude from it
+//! is the reader's business.
+
+use std::fs::{self, File};
+use std::io::{Read, Seek, SeekFrom};
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::Context;
+use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use kube::{Api, Client};
+use serde::Deserialize;
+
+use crate::wait;
+
+/// What the API server is told to log: each request once, when it is done, without bodies.
+pub(crate) const POLICY: &str = "\
+apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived, ResponseStarted, Panic]
+rules:
+- level: Metadata
+";
+
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// One request that the API server has answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditEvent {
+    /// Who asked: for a client of [`Cluster::user`](crate::Cluster::user) that user, for a service
+    /// account `system:serviceaccount:<namespace>:<name>`.
+    pub user: String,
+    /// `get`, `list`, `watch`, `create`, `update`, `patch`, `delete` or `deletecollection`; of a
+    /// path that is no resource, the HTTP method in lower case.
+    pub verb: String,
+    /// The API group, empty for the core group and for what is no resource.
+    pub group: String,
+    /// The plural, such as `namespaces`; empty for what is no resource.
+    pub resource: String,
+    /// Such as `status`, or empty.
+    pub subresource: String,
+    /// Empty for what is cluster-wide.
+    pub namespace: String,
+    /// Empty for a list or watch. Of a `create` the name the server stored, if it is known.
+    pub name: String,
+    /// The HTTP status.
+    pub code: u16,
+    /// What the client calls itself.
+    pub user_agent: String,
+    /// Path and query, as sent.
+    pub uri: String,
+    /// When the answer was done.
+    pub timestamp: jiff::Timestamp,
+}
+
+/// A place in the log: what was there before is behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Mark(u64);
+
+/// The audit log of a cluster. A watch is in it when it ends.
+#[derive(Clone)]
+pub struct AuditLog {
+    file: PathBuf,
+    admin: Client,
+}
+
+impl AuditLog {
+    pub(crate) fn new(file: PathBuf, admin: Client) -> Self {
+        AuditLog { file, admin }
+    }
+
+    /// Everything logged since the cluster started.
+    ///
+    /// # Errors
+    /// The log can't be read or isn't what the API server writes.
+    pub fn events(&self) -> anyhow::Result<Vec<AuditEvent>> {
+        self.since(Mark(0))
+    }
+
+    /// The end of the log as it is now. Call [`settled`](Self::settled) first if requests of other
+    /// processes may be on their way.
+    ///
+    /// # Errors
+    /// The log can't be read.
+    pub fn mark(&self) -> anyhow::Result<Mark> {
+        Ok(Mark(fs::metadata(&self.file)?.len()))
+    }
+
+    /// Everything logged after `mark`.
+    ///
+    /// # Errors
+    /// As [`events`](Self::events).
+    pub fn since(&self, mark: Mark) -> anyhow::Result<Vec<AuditEvent>> {
+        let mut file = File::open(&self.file)
+            .with_context(|| format!("opening the audit log {}", self.file.display()))?;
+        file.seek(SeekFrom::Start(mark.0))?;
+        let mut text = String::new();
+        file.read_to_string(&mut text)?;
+        // A last line without its end is still being written.
+        text.split_inclusive('\n')
+            .filter(|line| line.ends_with('\n') && !line.trim().is_empty())
+            .map(parse)
+            .collect()
+    }
+
+    /// Waits until every request that was answered before this call is in the log: asks the API
+    /// server for an object that nobody else asks for and waits for that line. Returns a mark
+    /// behind it.
+    ///
+    /// # Errors
+    /// The API server doesn't answer, or the line doesn't come.
+    pub async fn settled(&self) -> anyhow::Result<Mark> {
+        let start = self.mark()?;
+        let name = format!("audit-marker-{}", unique()?);
+        let _ = Api::<ConfigMap>::namespaced(self.admin.clone(), "default").get_opt(&name).await?;
+        wait::until("the audit log catches up", DEADLINE, async || {
+            let seen = self.since(start)?.iter().any(|event| event.name == name);
+            seen.then(|| self.mark()).transpose()
+        })
+        .await
+    }
+}
+
+fn unique() -> anyhow::Result<u128> {
+    Ok(SystemTime::now().duration_since(UNIX_EPOCH)?.as_nanos())
+}
+
+fn parse(line: &str) -> anyhow::Result<AuditEvent> {
+    let logged: Logged = serde_json::from_str(line).with_context(|| format!("audit log line {line:?}"))?;
+    let object = logged.object_ref.unwrap_or_default();
+    Ok(AuditEvent {
+        user: logged.impersonated_user.unwrap_or(logged.user).username,
+        verb: logged.verb,
+        group: object.api_group,
+        resource: object.resource,
+        subresource: object.subresource,
+        namespace: object.namespace,
+        name: object.name,
+        code: logged.response_status.unwrap_or_default().code,
+        user_agent: logged.user_agent,
+        uri: logged.request_uri,
+        timestamp: logged.stage_timestamp.0,
+    })
+}
+
+/// The part of audit.k8s.io/v1 Event that is read.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Logged {
+    user: LoggedUser,
+    impersonated_user: Option<LoggedUser>,
+    verb: String,
+    #[serde(default)]
+    user_agent: String,
+    #[serde(rename = "requestURI")]
+    request_uri: String,
+    object_ref: Option<LoggedObject>,
+    response_status: Option<LoggedStatus>,
+    stage_timestamp: MicroTime,
+}
+
+#[derive(Deserialize)]
+struct LoggedUser {
+    #[serde(default)]
+    username: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct LoggedObject {
+    api_group: String,
+    resource: String,
+    subresource: String,
+    namespace: String,
+    name: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct LoggedStatus {
+    code: u16,
+}

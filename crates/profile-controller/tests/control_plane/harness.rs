@@ -1,0 +1,413 @@
+//! What the tests share: a control plane, the controller as a process under its own role, and words to tell a story with.
+//!
+//! Most tests share one cluster and one controller ([`shared`]) and keep to Profiles of their own, whose names are theirs
+//! alone ([`unique`]). A test that needs other flags, kills something or counts everything starts its own [`World`].
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    sync::{
+        LazyLock,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use dev_cluster::{Cluster, Process};
+use k8s_openapi::{
+    api::{
+        core::v1::{Namespace, Pod, ResourceQuota, ServiceAccount},
+        rbac::v1::RoleBinding,
+    },
+    serde::de::DeserializeOwned,
+};
+use kube::{
+    Api, Client, Resource, ResourceExt,
+    api::{DeleteParams, Patch, PatchParams, PostParams},
+    core::{ApiResource, DynamicObject, NamespaceResourceScope},
+};
+use profile_api::{Profile, ProfileCondition, ProfileSpec, Subject};
+use profile_render::mesh::AuthorizationPolicy;
+use serde_json::{Value, json};
+use tokio::{runtime::Runtime, sync::OnceCell};
+
+/// Long enough for a loaded machine; a test that waits so long has failed.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+
+/// The namespace and the ServiceAccount of the controller, as in the manifests.
+const SYSTEM_NAMESPACE: &str = "profiles-system";
+const SERVICE_ACCOUNT: &str = "profiles-controller-service-account";
+/// How the API server names the controller.
+pub(crate) const CONTROLLER_USER: &str =
+    "system:serviceaccount:profiles-system:profiles-controller-service-account";
+
+/// The CRD, from the root of the repository.
+pub(crate) const CRD: &str = "manifests/base/crd/kubeflow.org_profiles.yaml";
+
+/// The flags that Kubeflow's manifests give, with servers on ports of the system's choice.
+const FLAGS: [&str; 7] = [
+    "-userid-header",
+    "kubeflow-userid",
+    "-userid-prefix",
+    "",
+    "--metrics-bind-address=127.0.0.1:0",
+    "--health-probe-bind-address=127.0.0.1:0",
+    "--log-format=json",
+];
+
+/// One runtime for all tests: a client belongs to the runtime that it was made in.
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime"));
+static SHARED: OnceCell<(World, Controller)> = OnceCell::const_new();
+
+/// Runs a test.
+pub(crate) fn run(test: impl Future<Output = ()>) {
+    RUNTIME.block_on(test);
+}
+
+/// The cluster that most tests share, with its controller running.
+pub(crate) async fn shared() -> &'static World {
+    let (world, _) = SHARED
+        .get_or_init(|| async {
+            let world = World::start().await;
+            let controller = world.controller(&[]);
+            (world, controller)
+        })
+        .await;
+    world
+}
+
+/// The controller of the shared cluster.
+pub(crate) async fn shared_controller() -> &'static Controller {
+    shared().await;
+    &SHARED.get().expect("started").1
+}
+
+/// A name that no other test uses.
+pub(crate) fn unique(beginning: &str) -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    format!("{beginning}-{}", NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// A file of the repository, by its path from the root.
+pub(crate) fn repository_file(path: &str) -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    std::fs::read_to_string(root.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// Waits until `attempt` gives a value.
+///
+/// # Panics
+/// When the deadline passes.
+pub(crate) async fn until<T>(what: &str, mut attempt: impl AsyncFnMut() -> Option<T>) -> T {
+    let end = Instant::now() + DEADLINE;
+    loop {
+        if let Some(value) = attempt().await {
+            return value;
+        }
+        assert!(Instant::now() < end, "{what}: still not so after {DEADLINE:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// A cluster with what the controller needs to be installed, but no controller.
+pub(crate) struct World {
+    pub(crate) cluster: Cluster,
+    pub(crate) admin: Client,
+    kubeconfig: PathBuf,
+}
+
+impl World {
+    /// Starts a control plane and installs the CRD and the roles, as a platform engineer does.
+    pub(crate) async fn start() -> Self {
+        Self::with(Cluster::builder().manifest(repository_file(CRD))).await
+    }
+
+    /// The same on a cluster with other contents: the CRD has to be among them or be installed later.
+    pub(crate) async fn with(builder: dev_cluster::Builder) -> Self {
+        let cluster = builder.manifest(installation()).start().await.expect("a control plane");
+        let admin = cluster.admin();
+        let kubeconfig =
+            cluster.service_account_kubeconfig(SYSTEM_NAMESPACE, SERVICE_ACCOUNT).await.expect("a kubeconfig");
+        Self { cluster, admin, kubeconfig }
+    }
+
+    /// Installs the CRD, or updates it.
+    pub(crate) async fn install_crd(&self) {
+        self.cluster.apply(&repository_file(CRD)).await.expect("installing the CRD");
+    }
+
+    /// Starts a controller under its own role, with Kubeflow's flags and further ones.
+    pub(crate) fn controller(&self, flags: &[&str]) -> Controller {
+        let log = self.cluster.folder().join(unique("controller")).with_extension("log");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_profile-controller"));
+        command.args(FLAGS).args(flags).env("KUBECONFIG", &self.kubeconfig);
+        let process = self.cluster.run(&command, &log).expect("starting the controller");
+        Controller { process, log }
+    }
+
+    /// Runs kubectl as the admin; what it prints.
+    pub(crate) async fn kubectl(&self, arguments: &[&str]) -> String {
+        let output = self.cluster.kubectl().args(arguments).output().await.expect("kubectl");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        assert!(output.status.success(), "kubectl {arguments:?}: {}", text(&output.stderr));
+        text(&output.stdout)
+    }
+
+    pub(crate) fn profiles(&self) -> Api<Profile> {
+        Api::all(self.admin.clone())
+    }
+
+    pub(crate) fn namespaces(&self) -> Api<Namespace> {
+        Api::all(self.admin.clone())
+    }
+
+    pub(crate) fn role_bindings(&self, namespace: &str) -> Api<RoleBinding> {
+        self.namespaced(namespace)
+    }
+
+    pub(crate) fn policies(&self, namespace: &str) -> Api<AuthorizationPolicy> {
+        self.namespaced(namespace)
+    }
+
+    pub(crate) fn quotas(&self, namespace: &str) -> Api<ResourceQuota> {
+        self.namespaced(namespace)
+    }
+
+    pub(crate) fn service_accounts(&self, namespace: &str) -> Api<ServiceAccount> {
+        self.namespaced(namespace)
+    }
+
+    pub(crate) fn namespaced<K>(&self, namespace: &str) -> Api<K>
+    where
+        K: Resource<Scope = NamespaceResourceScope, DynamicType: Default>,
+    {
+        Api::namespaced(self.admin.clone(), namespace)
+    }
+
+    /// Creates a Profile that belongs to a user.
+    pub(crate) async fn create_profile(&self, name: &str, owner: &str) -> Profile {
+        self.create(Profile::new(name, ProfileSpec::owned_by(Subject::user(owner)))).await
+    }
+
+    /// Creates a Profile.
+    pub(crate) async fn create(&self, profile: Profile) -> Profile {
+        let name = profile.name_any();
+        let created = self.profiles().create(&PostParams::default(), &profile).await;
+        created.unwrap_or_else(|error| panic!("creating Profile {name}: {error}"))
+    }
+
+    /// Creates a Profile that belongs to a user and waits until it is ready.
+    pub(crate) async fn ready_profile(&self, name: &str, owner: &str) -> Profile {
+        self.create_profile(name, owner).await;
+        self.ready(name).await
+    }
+
+    /// Waits until a Profile is ready, for its latest spec.
+    pub(crate) async fn ready(&self, name: &str) -> Profile {
+        self.profile_where(name, "ready", |profile| {
+            let status = profile.status.clone().unwrap_or_default();
+            status.is_ready() && status.observed_generation == profile.metadata.generation
+        })
+        .await
+    }
+
+    /// Waits until a Profile is not ready for a reason, and gives that condition.
+    pub(crate) async fn not_ready(&self, name: &str, reason: &str) -> ProfileCondition {
+        let holds = |profile: &Profile| {
+            let ready = condition(profile, ProfileCondition::READY);
+            !ready.is_true() && ready.reason == reason && ready.observed_generation == profile.metadata.generation
+        };
+        let profile = self.profile_where(name, reason, holds).await;
+        condition(&profile, ProfileCondition::READY)
+    }
+
+    async fn profile_where(&self, name: &str, what: &str, holds: impl Fn(&Profile) -> bool) -> Profile {
+        let what = format!("Profile {name} {what}");
+        until(&what, async || self.profiles().get_opt(name).await.ok().flatten().filter(&holds)).await
+    }
+
+    /// Waits until the controller has looked at everything that happened so far: it has dealt with a Profile that is
+    /// created now.
+    pub(crate) async fn caught_up(&self) {
+        let name = unique("caught-up");
+        self.ready_profile(&name, "nobody@example.com").await;
+        self.delete_profile(&name).await;
+    }
+
+    /// Changes a Profile's spec.
+    pub(crate) async fn patch_spec(&self, name: &str, spec: Value) {
+        patch(&self.profiles(), name, json!({ "spec": spec })).await;
+    }
+
+    /// Deletes a Profile.
+    pub(crate) async fn delete_profile(&self, name: &str) {
+        self.profiles().delete(name, &DeleteParams::default()).await.expect("deleting a Profile");
+    }
+
+    /// The kinds of change requests that the controller has made since `mark`, without leader election.
+    pub(crate) async fn writes_since(&self, mark: dev_cluster::Mark) -> Vec<String> {
+        self.cluster.audit().settled().await.expect("the audit log");
+        let events = self.cluster.audit().since(mark).expect("the audit log");
+        let writes = events.into_iter().filter(|event| {
+            event.user == CONTROLLER_USER
+                && !matches!(event.verb.as_str(), "get" | "list" | "watch")
+                && event.resource != "leases"
+        });
+        writes.map(|event| format!("{} {} {}/{}", event.verb, event.resource, event.namespace, event.name)).collect()
+    }
+
+    /// Asserts that every object that a Profile should have is there and belongs to it.
+    pub(crate) async fn assert_in_place(&self, profile: &Profile) {
+        let name = profile.name_any();
+        let uid = profile.uid().expect("a uid");
+        for (resource, names) in owned_objects(profile) {
+            let api: Api<DynamicObject> = Api::namespaced_with(self.admin.clone(), &name, &resource);
+            let list = api.list(&kube::api::ListParams::default()).await.expect("listing");
+            let owned = list.items.into_iter().filter(|object| object.owner_references().iter().any(|r| r.uid == uid));
+            let mut found: Vec<String> = owned.map(|object| object.name_any()).collect();
+            found.sort_unstable();
+            assert_eq!(found, names, "{} of Profile {name}", resource.plural);
+        }
+        let namespace = self.namespaces().get(&name).await.expect("a namespace");
+        assert!(namespace.owner_references().iter().any(|reference| reference.uid == uid));
+        assert_eq!(namespace.annotations()["owner"], profile.spec.owner.name);
+    }
+}
+
+/// The kinds in a Profile's namespace with the names of the objects that it should have, sorted.
+fn owned_objects(profile: &Profile) -> Vec<(ApiResource, Vec<&'static str>)> {
+    let quota = profile.spec.resource_quota_spec.as_ref().is_some_and(|quota| !quota.hard.is_empty());
+    vec![
+        (ApiResource::erase::<ServiceAccount>(&()), vec!["default-editor", "default-viewer"]),
+        (ApiResource::erase::<RoleBinding>(&()), vec!["default-editor", "default-viewer", "namespaceAdmin"]),
+        (ApiResource::erase::<AuthorizationPolicy>(&()), vec!["ns-owner-access-istio"]),
+        (ApiResource::erase::<ResourceQuota>(&()), if quota { vec!["kf-resource-quota"] } else { vec![] }),
+    ]
+}
+
+/// The controller as a process.
+pub(crate) struct Controller {
+    process: Process,
+    log: PathBuf,
+}
+
+impl Controller {
+    /// Kills it where it stands (SIGKILL).
+    pub(crate) fn kill(self) {
+        drop(self.process);
+    }
+
+    /// Asks it to stop (SIGTERM), and waits until it has; its exit code.
+    pub(crate) async fn stop(mut self) -> Option<i32> {
+        self.process.terminate().expect("SIGTERM");
+        until("the controller stops", async || self.process.ended().expect("a status")).await.code()
+    }
+
+    /// How it ended by itself, once it has.
+    pub(crate) async fn ended(&mut self) -> Option<i32> {
+        until("the controller ends", async || self.process.ended().expect("a status")).await.code()
+    }
+
+    /// The log so far, one JSON object a line.
+    pub(crate) fn log(&self) -> Vec<Value> {
+        let text = std::fs::read_to_string(&self.log).unwrap_or_default();
+        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    /// Waits for a log line whose message contains a text.
+    pub(crate) async fn logged(&self, text: &str) -> Value {
+        until(&format!("a log line with {text:?}"), async || {
+            self.log().into_iter().find(|line| line["message"].as_str().is_some_and(|message| message.contains(text)))
+        })
+        .await
+    }
+
+    /// What it serves under a path: status and body.
+    pub(crate) async fn get(&self, server: Server, path: &str) -> (u16, String) {
+        let line = self.logged(server.log_line()).await;
+        let address = line["message"].as_str().and_then(|message| message.rsplit(' ').next()).expect("an address").to_owned();
+        let url = format!("http://{address}{path}");
+        let output = tokio::process::Command::new("curl").args(["-s", "-w", "\n%{http_code}", &url]).output().await;
+        let text = String::from_utf8(output.expect("curl").stdout).expect("text");
+        let (body, code) = text.rsplit_once('\n').expect("a status");
+        (code.parse().expect("a status"), body.to_owned())
+    }
+
+    /// The value of a metric, given as it is written with its labels.
+    pub(crate) async fn metric(&self, series: &str) -> Option<f64> {
+        let (_, text) = self.get(Server::Metrics, "/metrics").await;
+        text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok())
+    }
+}
+
+/// The servers of the controller.
+#[derive(Clone, Copy)]
+pub(crate) enum Server {
+    Health,
+    Metrics,
+}
+
+impl Server {
+    fn log_line(self) -> &'static str {
+        match self {
+            Self::Health => "serving health probes on",
+            Self::Metrics => "serving metrics on",
+        }
+    }
+}
+
+/// A condition of a Profile; empty if it is not reported.
+pub(crate) fn condition(profile: &Profile, type_: &str) -> ProfileCondition {
+    profile.status.as_ref().and_then(|status| status.condition(type_)).cloned().unwrap_or_default()
+}
+
+/// Patches an object as an admin would.
+pub(crate) async fn patch<K>(api: &Api<K>, name: &str, body: Value)
+where
+    K: Clone + std::fmt::Debug + DeserializeOwned,
+{
+    let patched = api.patch(name, &PatchParams::default(), &Patch::Merge(body)).await;
+    patched.unwrap_or_else(|error| panic!("patching {name}: {error}"));
+}
+
+/// A pod that asks for some CPU.
+pub(crate) fn pod(name: &str, cpu: &str) -> Pod {
+    let resources = json!({ "requests": { "cpu": cpu }, "limits": { "cpu": cpu } });
+    let container = json!({ "name": "main", "image": "none.example/none", "resources": resources });
+    serde_json::from_value(json!({ "metadata": { "name": name }, "spec": { "containers": [container] } })).expect("a pod")
+}
+
+/// What is installed beside the CRD: roles, the controller's account and its bindings.
+fn installation() -> String {
+    let files = [
+        "manifests/base/rbac/controller-role.yaml",
+        "manifests/base/rbac/leader-election-role.yaml",
+        "manifests/overlays/standalone/kubeflow-roles.yaml",
+    ]
+    .map(repository_file);
+    let bindings = format!(
+        "
+apiVersion: v1
+kind: Namespace
+metadata: {{name: {SYSTEM_NAMESPACE}}}
+---
+apiVersion: v1
+kind: ServiceAccount
+metadata: {{name: {SERVICE_ACCOUNT}, namespace: {SYSTEM_NAMESPACE}}}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {{name: profiles-cluster-rolebinding}}
+roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: profiles-controller-role}}
+subjects: [{{kind: ServiceAccount, name: {SERVICE_ACCOUNT}, namespace: {SYSTEM_NAMESPACE}}}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {{name: profiles-leader-election-rolebinding, namespace: {SYSTEM_NAMESPACE}}}
+roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: profiles-leader-election-role}}
+subjects: [{{kind: ServiceAccount, name: {SERVICE_ACCOUNT}, namespace: {SYSTEM_NAMESPACE}}}]
+"
+    );
+    let role = files[1].replace("  name: profiles-leader-election-role", &format!("  name: profiles-leader-election-role\n  namespace: {SYSTEM_NAMESPACE}"));
+    [bindings, files[0].clone(), role, files[2].clone()].join("\n---\n")
+}
