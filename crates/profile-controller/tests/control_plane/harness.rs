@@ -253,7 +253,13 @@ impl World {
                 && !matches!(event.verb.as_str(), "get" | "list" | "watch")
                 && event.resource != "leases"
         });
-        writes.map(|event| format!("{} {} {}/{}", event.verb, event.resource, event.namespace, event.name)).collect()
+        writes
+            .map(|event| match event.resource.as_str() {
+                // The API server files a Namespace under itself.
+                "namespaces" => format!("{} namespaces /{}", event.verb, event.name),
+                resource => format!("{} {resource} {}/{}", event.verb, event.namespace, event.name),
+            })
+            .collect()
     }
 
     /// Asserts that every object that a Profile should have is there and belongs to it.
