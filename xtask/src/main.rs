@@ -1,6 +1,12 @@
 //! Tasks of development: `cargo xtask --help`.
 
+mod cluster;
+mod dev;
 mod gen_crd;
+mod story;
+mod test;
+
+use std::path::{Path, PathBuf};
 
 use clap::{Parser, Subcommand};
 
@@ -14,16 +20,30 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
+    Dev(dev::Args),
+    Cluster(cluster::Args),
+    Test(test::Args),
     GenCrd(gen_crd::Args),
 }
 
 fn main() -> anyhow::Result<()> {
     match Cli::parse().task {
+        Task::Dev(args) => dev::run(&args),
+        Task::Cluster(args) => cluster::run(&args),
+        Task::Test(args) => test::run(&args),
         Task::GenCrd(args) => gen_crd::run(&args),
     }
 }
 
 /// The root of the repository.
-fn root() -> std::path::PathBuf {
-    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Into::into).unwrap_or_default()
+fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_owned()
+}
+
+/// The cargo that runs this.
+fn cargo() -> std::process::Command {
+    let mut cargo = std::process::Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(root());
+    cargo
 }

@@ -5,6 +5,7 @@ use std::env;
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, bail};
 use sha2::{Digest, Sha256};
@@ -43,6 +44,18 @@ impl Assets {
     /// The path of `etcd`, `kube-apiserver`, `kube-controller-manager` or `kubectl`.
     pub fn program(&self, name: &str) -> PathBuf {
         self.programs.join(name)
+    }
+
+    /// What a kustomization makes, as a manifest. Blocks.
+    ///
+    /// # Errors
+    /// kubectl cannot build it; with what it says.
+    pub fn kustomize(&self, folder: &Path) -> anyhow::Result<String> {
+        let output = Command::new(self.program("kubectl")).arg("kustomize").arg(folder).output()?;
+        if !output.status.success() {
+            bail!("kubectl kustomize {}: {}", folder.display(), String::from_utf8_lossy(&output.stderr).trim());
+        }
+        Ok(String::from_utf8(output.stdout)?)
     }
 
     /// The file with all of Istio's CRDs, in the version that the Go module names. Blocks.

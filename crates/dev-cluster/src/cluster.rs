@@ -209,7 +209,7 @@ impl Cluster {
     /// The manifest can't be parsed, names an unknown kind, or the API server refuses an object;
     /// the ones before it are applied then.
     pub async fn apply(&self, yaml: &str) -> anyhow::Result<()> {
-        manifest::apply(&self.admin(), &manifest::parse(yaml)?).await
+        crate::apply(&self.admin(), yaml).await
     }
 
     /// The log of all requests.

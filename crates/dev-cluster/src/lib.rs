@@ -31,3 +31,11 @@ pub use assets::Assets;
 pub use audit::{AuditEvent, AuditLog, Mark};
 pub use cluster::{Builder, Cluster, IstioCrds};
 pub use process::Process;
+
+/// Applies a manifest of one or more documents to any cluster, as [`Cluster::apply`] does.
+///
+/// # Errors
+/// As [`Cluster::apply`].
+pub async fn apply(client: &kube::Client, yaml: &str) -> anyhow::Result<()> {
+    manifest::apply(client, &manifest::parse(yaml)?).await
+}

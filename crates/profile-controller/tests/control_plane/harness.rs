@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dev_cluster::{Cluster, Process};
+use dev_cluster::{Assets, Cluster, Process};
 use k8s_openapi::{
     api::{
         core::v1::{Namespace, Pod, ResourceQuota, ServiceAccount},
@@ -119,12 +119,13 @@ pub(crate) struct World {
 impl World {
     /// Starts a control plane and installs the CRD and the roles, as a platform engineer does.
     pub(crate) async fn start() -> Self {
-        Self::with(Cluster::builder().manifest(repository_file(CRD))).await
+        Self::with(Cluster::builder()).await
     }
 
-    /// The same on a cluster with other contents: the CRD has to be among them or be installed later.
+    /// The same on a cluster with other contents.
     pub(crate) async fn with(builder: dev_cluster::Builder) -> Self {
-        let cluster = builder.manifest(installation()).start().await.expect("a control plane");
+        let installation = tokio::task::spawn_blocking(installation).await.expect("manifests");
+        let cluster = builder.manifest(installation).start().await.expect("a control plane");
         let admin = cluster.admin();
         let kubeconfig =
             cluster.service_account_kubeconfig(SYSTEM_NAMESPACE, SERVICE_ACCOUNT).await.expect("a kubeconfig");
@@ -383,37 +384,8 @@ pub(crate) fn pod(name: &str, cpu: &str) -> Pod {
     serde_json::from_value(json!({ "metadata": { "name": name }, "spec": { "containers": [container] } })).expect("a pod")
 }
 
-/// What is installed beside the CRD: roles, the controller's account and its bindings.
+/// What a platform engineer installs, from the manifests.
 fn installation() -> String {
-    let files = [
-        "manifests/base/rbac/controller-role.yaml",
-        "manifests/base/rbac/leader-election-role.yaml",
-        "manifests/overlays/standalone/kubeflow-roles.yaml",
-    ]
-    .map(repository_file);
-    let bindings = format!(
-        "
-apiVersion: v1
-kind: Namespace
-metadata: {{name: {SYSTEM_NAMESPACE}}}
----
-apiVersion: v1
-kind: ServiceAccount
-metadata: {{name: {SERVICE_ACCOUNT}, namespace: {SYSTEM_NAMESPACE}}}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRoleBinding
-metadata: {{name: profiles-cluster-rolebinding}}
-roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: profiles-controller-role}}
-subjects: [{{kind: ServiceAccount, name: {SERVICE_ACCOUNT}, namespace: {SYSTEM_NAMESPACE}}}]
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: RoleBinding
-metadata: {{name: profiles-leader-election-rolebinding, namespace: {SYSTEM_NAMESPACE}}}
-roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: profiles-leader-election-role}}
-subjects: [{{kind: ServiceAccount, name: {SERVICE_ACCOUNT}, namespace: {SYSTEM_NAMESPACE}}}]
-"
-    );
-    let role = files[1].replace("  name: profiles-leader-election-role", &format!("  name: profiles-leader-election-role\n  namespace: {SYSTEM_NAMESPACE}"));
-    [bindings, files[0].clone(), role, files[2].clone()].join("\n---\n")
+    let overlay = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../manifests/overlays/standalone");
+    Assets::find().and_then(|assets| assets.kustomize(&overlay)).expect("manifests")
 }

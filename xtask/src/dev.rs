@@ -1,0 +1,116 @@
+//! `cargo xtask dev`: the controller at work, for somebody who has just cloned the repository.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, ensure};
+use dev_cluster::{Assets, Cluster};
+use kube::{
+    Api, Client, ResourceExt,
+    api::{Patch, PatchParams},
+};
+use profile_api::Profile;
+use tokio::signal::ctrl_c;
+
+use crate::{cluster, story};
+
+const SAMPLE: &str = "manifests/samples/profile.yaml";
+const SYSTEM_NAMESPACE: &str = "profiles-system";
+const SERVICE_ACCOUNT: &str = "profiles-controller-service-account";
+
+/// Start a control plane and the controller, and show what a sample Profile becomes
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// End with success once the sample Profile is ready, instead of staying until Ctrl-C
+    #[arg(long)]
+    once: bool,
+    /// Use the cluster of the current kubeconfig: the CRD, the roles and the sample are applied there, and stay
+    #[arg(long)]
+    existing: bool,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    let assets = Assets::find()?;
+    let controller = build_controller()?;
+    let runtime = tokio::runtime::Runtime::new()?;
+    runtime.block_on(async {
+        if args.existing { in_existing(&assets, &controller, args.once).await } else { in_own(&assets, &controller, args.once).await }
+    })
+}
+
+/// In a control plane of its own, with the controller under its own role.
+async fn in_own(assets: &Assets, controller: &Path, once: bool) -> anyhow::Result<()> {
+    let cluster = cluster::start(assets).await?;
+    let kubeconfig = cluster.service_account_kubeconfig(SYSTEM_NAMESPACE, SERVICE_ACCOUNT).await?;
+    let log = cluster.folder().join("controller.log");
+    eprintln!("Starting the controller as ServiceAccount {SYSTEM_NAMESPACE}/{SERVICE_ACCOUNT}\n");
+    let running = cluster.run(controller_command(controller).env("KUBECONFIG", &kubeconfig), &log)?;
+    let shown = show(cluster.admin()).await;
+    if shown.is_err() {
+        eprintln!("The log of the controller:\n{}", fs::read_to_string(&log).unwrap_or_default());
+    }
+    shown?;
+    if !once {
+        stay(assets, &cluster, &log).await?;
+    }
+    drop(running);
+    Ok(())
+}
+
+/// In the cluster of the current kubeconfig, with the controller as the user that it names.
+async fn in_existing(assets: &Assets, controller: &Path, once: bool) -> anyhow::Result<()> {
+    let client = Client::try_default().await.context("no cluster to talk to: set KUBECONFIG")?;
+    eprintln!("Applying the CRD and the roles to the cluster of the current kubeconfig");
+    let manifest = cluster::installation(assets)?;
+    dev_cluster::apply(&client, &manifest).await?;
+    eprintln!("Starting the controller as the current user\n");
+    let mut running = tokio::process::Command::from(controller_command(controller)).kill_on_drop(true).spawn()?;
+    show(client).await?;
+    if !once {
+        println!("\nThe controller runs until Ctrl-C; what it has created stays.");
+        tokio::select! {
+            _ = ctrl_c() => {}
+            _ = running.wait() => {}
+        }
+    }
+    Ok(())
+}
+
+fn build_controller() -> anyhow::Result<PathBuf> {
+    eprintln!("Building the controller");
+    let status = crate::cargo().args(["build", "--quiet", "-p", "profile-controller"]).status()?;
+    ensure!(status.success(), "building the controller failed");
+    // xtask was built into the same folder.
+    let here = std::env::current_exe()?;
+    Ok(here.with_file_name("profile-controller"))
+}
+
+/// With the header that Kubeflow's manifests set, and no fixed ports.
+fn controller_command(binary: &Path) -> Command {
+    let mut command = Command::new(binary);
+    command.args(["--userid-header=kubeflow-userid", "--userid-prefix="]);
+    command.args(["--metrics-bind-address=127.0.0.1:0", "--health-probe-bind-address=127.0.0.1:0"]);
+    command
+}
+
+/// Creates the sample Profile and shows the objects as they appear, until it is ready.
+async fn show(client: Client) -> anyhow::Result<()> {
+    let text = fs::read_to_string(crate::root().join(SAMPLE))?;
+    let sample: Profile = serde_saphyr::from_str(&text).with_context(|| SAMPLE.to_owned())?;
+    let name = sample.name_any();
+    println!("Profile {name}, from {SAMPLE}:\n");
+    let story = story::Story::begin(client.clone(), &name);
+    let profiles: Api<Profile> = Api::all(client);
+    profiles.patch(&name, &PatchParams::apply("xtask-dev"), &Patch::Apply(&sample)).await?;
+    story.tell_until_ready().await
+}
+
+async fn stay(assets: &Assets, cluster: &Cluster, log: &Path) -> anyhow::Result<()> {
+    println!("\nThe cluster and the controller stay until Ctrl-C. In another terminal:\n");
+    println!("{}", cluster::how_to_use(assets, cluster));
+    println!("  tail -f {}", log.display());
+    ctrl_c().await.context("waiting for Ctrl-C")
+}
