@@ -63,6 +63,7 @@ pub(crate) struct Election {
     manager: LeaseManager,
     client: Client,
     namespace: String,
+    identity: String,
     role: watch::Sender<Role>,
 }
 
@@ -75,21 +76,13 @@ impl Election {
         let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "profile-controller".to_owned());
         let identity = format!("{host}_{:016x}", fastrand::u64(..));
         info!(lease = format!("{namespace}/{LEASE}"), identity, "taking part in leader election");
-        let manager = LeaseManagerBuilder::new(client.clone(), LEASE)
-            .with_namespace(&namespace)
-            .with_identity(&identity)
-            .with_field_manager(&identity)
-            .with_duration(DURATION)
-            .with_grace(GRACE)
-            .build()
-            .await
-            .with_context(|| format!("cannot read or create Lease {namespace}/{LEASE}"))?;
-        Ok(Self { manager, client, namespace, role })
+        let manager = manager(&client, &namespace, &identity).await?;
+        Ok(Self { manager, client, namespace, identity, role })
     }
 
     /// Waits until this replica leads. A leader that stops cleanly gives the Lease back, which is noticed at once; one that
     /// was killed is waited for until its Lease runs out.
-    pub(crate) async fn win(&self) {
+    pub(crate) async fn win(&mut self) {
         let api: Api<Lease> = Api::namespaced(self.client.clone(), &self.namespace);
         let config = watcher::Config::default().fields(&format!("metadata.name={LEASE}"));
         let given_back = watcher(api, config)
@@ -111,12 +104,19 @@ impl Election {
                         self.role.send_replace(Role::Standby);
                     }
                 },
-                // Look again now instead of when the Lease would have run out.
-                Some(_) = given_back.next() => {}
+                Some(_) = given_back.next() => self.look_again().await,
             }
         }
         info!("leading");
         self.role.send_replace(Role::Leader);
+    }
+
+    /// A manager looks at a Lease that somebody holds only when it would have run out; a new one looks now.
+    async fn look_again(&mut self) {
+        match manager(&self.client, &self.namespace, &self.identity).await {
+            Ok(manager) => self.manager = manager,
+            Err(error) => warn!("{error:#}"),
+        }
     }
 
     /// Renews the Lease for as long as possible.
@@ -149,6 +149,18 @@ impl Election {
             Err(error) => warn!("could not give Lease {}/{LEASE} back: {error}", self.namespace),
         }
     }
+}
+
+async fn manager(client: &Client, namespace: &str, identity: &str) -> anyhow::Result<LeaseManager> {
+    LeaseManagerBuilder::new(client.clone(), LEASE)
+        .with_namespace(namespace)
+        .with_identity(identity)
+        .with_field_manager(identity)
+        .with_duration(DURATION)
+        .with_grace(GRACE)
+        .build()
+        .await
+        .with_context(|| format!("cannot read or create Lease {namespace}/{LEASE}"))
 }
 
 fn is_held(lease: &Lease) -> bool {

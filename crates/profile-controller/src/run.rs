@@ -80,7 +80,7 @@ async fn lead(
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
     let mut stop = pin!(stop.shared());
-    let election = tokio::select! {
+    let mut election = tokio::select! {
         election = Election::join(client, namespace, role) => election?,
         () = stop.as_mut() => return Ok(()),
     };

@@ -3,6 +3,9 @@
 mod harness;
 
 mod deletion;
+mod faults;
+mod labels_file;
+mod leader_election;
 mod objects;
 mod request_counts;
 mod takeover;
