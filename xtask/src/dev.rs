@@ -37,7 +37,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let controller = build_controller()?;
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(async {
-        if args.existing { in_existing(&assets, &controller, args.once).await } else { in_own(&assets, &controller, args.once).await }
+        if args.existing {
+            in_existing(&assets, &controller, args.once).await
+        } else {
+            in_own(&assets, &controller, args.once).await
+        }
     })
 }
 
@@ -67,7 +71,8 @@ async fn in_existing(assets: &Assets, controller: &Path, once: bool) -> anyhow::
     let manifest = cluster::installation(assets)?;
     dev_cluster::apply(&client, &manifest).await?;
     eprintln!("Starting the controller as the current user\n");
-    let mut running = tokio::process::Command::from(controller_command(controller)).kill_on_drop(true).spawn()?;
+    let mut running =
+        tokio::process::Command::from(controller_command(controller)).kill_on_drop(true).spawn()?;
     show(client).await?;
     if !once {
         println!("\nThe controller runs until Ctrl-C; what it has created stays.");

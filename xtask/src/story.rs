@@ -55,7 +55,11 @@ impl Story {
                         return anyhow::Ok(());
                     }
                 } else if told.insert((kind, object.name_any())) {
-                    println!("{:>8.3} s  {kind:<20} {}", self.begin.elapsed().as_secs_f64(), object.name_any());
+                    println!(
+                        "{:>8.3} s  {kind:<20} {}",
+                        self.begin.elapsed().as_secs_f64(),
+                        object.name_any()
+                    );
                 }
             }
             bail!("the watch has ended")

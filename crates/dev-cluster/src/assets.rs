@@ -53,7 +53,11 @@ impl Assets {
     pub fn kustomize(&self, folder: &Path) -> anyhow::Result<String> {
         let output = Command::new(self.program("kubectl")).arg("kustomize").arg(folder).output()?;
         if !output.status.success() {
-            bail!("kubectl kustomize {}: {}", folder.display(), String::from_utf8_lossy(&output.stderr).trim());
+            bail!(
+                "kubectl kustomize {}: {}",
+                folder.display(),
+                String::from_utf8_lossy(&output.stderr).trim()
+            );
         }
         Ok(String::from_utf8(output.stdout)?)
     }

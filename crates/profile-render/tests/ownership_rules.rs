@@ -1,5 +1,7 @@
 //! Whose namespace it is, case by case.
 
+#![allow(clippy::unwrap_used)]
+
 use profile_api::{Profile, ProfileSpec, Subject};
 use profile_render::{
     Observed, OwnedKind, PlatformConfig, ValidProfile,
@@ -71,7 +73,8 @@ fn one_that_a_live_profile_owns_is_foreign_even_with_every_annotation() {
 
 #[test]
 fn one_that_another_controller_manages_is_foreign() {
-    let metadata = json!({ "ownerReferences": owned_by("Tenant", "t"), "annotations": { "owner": "jane@example.com" } });
+    let metadata =
+        json!({ "ownerReferences": owned_by("Tenant", "t"), "annotations": { "owner": "jane@example.com" } });
     assert_eq!(decision(metadata), Ownership::Foreign(Reason::Controlled("Tenant x".to_owned())));
 }
 

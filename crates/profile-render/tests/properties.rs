@@ -1,5 +1,7 @@
 //! What holds for every Profile, whatever a user writes.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::BTreeMap;
 
 use profile_api::{Plugin, Profile, ProfileSpec, Quantity, ResourceQuotaSpec, Subject};

@@ -14,7 +14,10 @@ fn the_api_server_may_go_away_in_the_middle_of_a_hundred_profiles() {
         let world = World::start().await;
         let _controller = world.controller(&[]);
         let names = create_profiles(&world, 100).await;
-        until("some are ready and others are not", async || some_ready(&world).await.filter(|ready| *ready < 100)).await;
+        until("some are ready and others are not", async || {
+            some_ready(&world).await.filter(|ready| *ready < 100)
+        })
+        .await;
         world.cluster.stop_api_server();
         world.cluster.start_api_server().await.expect("the API server starts again");
         for name in &names {
@@ -35,8 +38,10 @@ fn drift_during_an_outage_of_the_watch_is_repaired() {
         world.cluster.start_api_server().await.expect("the API server starts again");
         // Perhaps before the controller has taken up its watches again.
         world.role_bindings(&name).delete("namespaceAdmin", &Default::default()).await.unwrap();
-        until("the RoleBinding is back", async || world.role_bindings(&name).get_opt("namespaceAdmin").await.ok().flatten())
-            .await;
+        until("the RoleBinding is back", async || {
+            world.role_bindings(&name).get_opt("namespaceAdmin").await.ok().flatten()
+        })
+        .await;
     });
 }
 
@@ -49,7 +54,8 @@ fn the_controller_may_be_killed_at_any_moment() {
         // Each life ends after a few more Profiles, wherever it stands then.
         for goal in [3, 11, 19, 30, 42] {
             let controller = world.controller(&[]);
-            until("some more are ready", async || some_ready(&world).await.filter(|ready| *ready >= goal)).await;
+            until("some more are ready", async || some_ready(&world).await.filter(|ready| *ready >= goal))
+                .await;
             controller.kill();
         }
         let controller = world.controller(&[]);
@@ -60,9 +66,15 @@ fn the_controller_may_be_killed_at_any_moment() {
         world.caught_up().await;
         drop(controller);
 
-        let created = world.writes_since(mark).await.into_iter().filter(|write| write.starts_with("create namespaces"));
-        let created: Vec<String> = created.filter(|write| names.iter().any(|name| write.ends_with(name))).collect();
-        assert_eq!(created.len(), created.iter().collect::<BTreeSet<_>>().len(), "no namespace is created twice");
+        let created =
+            world.writes_since(mark).await.into_iter().filter(|write| write.starts_with("create namespaces"));
+        let created: Vec<String> =
+            created.filter(|write| names.iter().any(|name| write.ends_with(name))).collect();
+        assert_eq!(
+            created.len(),
+            created.iter().collect::<BTreeSet<_>>().len(),
+            "no namespace is created twice"
+        );
     });
 }
 
@@ -77,9 +89,10 @@ fn a_role_binding_is_replaced_even_if_the_controller_is_killed_between_the_two_s
         // What is there after the first step of the replacement: nothing.
         world.role_bindings(&name).delete("default-editor", &Default::default()).await.unwrap();
         let _controller = world.controller(&[]);
-        let binding =
-            until("the RoleBinding is back", async || world.role_bindings(&name).get_opt("default-editor").await.ok().flatten())
-                .await;
+        let binding = until("the RoleBinding is back", async || {
+            world.role_bindings(&name).get_opt("default-editor").await.ok().flatten()
+        })
+        .await;
         assert_eq!(binding.role_ref.name, "kubeflow-edit");
     });
 }
@@ -95,7 +108,11 @@ fn a_stop_finishes_what_is_in_flight_and_ends_with_success() {
         // Whatever was begun was ended: a namespace that was created is complete and its Profile is ready.
         for profile in world.profiles().list(&ListParams::default()).await.unwrap() {
             if world.namespaces().get_opt(&profile.name_any()).await.unwrap().is_some() {
-                assert!(profile.status.clone().unwrap_or_default().is_ready(), "{} was left half made", profile.name_any());
+                assert!(
+                    profile.status.clone().unwrap_or_default().is_ready(),
+                    "{} was left half made",
+                    profile.name_any()
+                );
                 world.assert_in_place(&profile).await;
             }
         }
@@ -110,7 +127,12 @@ fn two_controllers_without_leader_election_do_not_harm_each_other() {
         for name in create_profiles(&world, 20).await {
             let profile = world.ready(&name).await;
             world.assert_in_place(&profile).await;
-            patch(&world.profiles(), &name, serde_json::json!({ "spec": { "owner": { "name": "b@example.com" } } })).await;
+            patch(
+                &world.profiles(),
+                &name,
+                serde_json::json!({ "spec": { "owner": { "name": "b@example.com" } } }),
+            )
+            .await;
             let profile = world.ready(&name).await;
             let binding = world.role_bindings(&name).get("namespaceAdmin").await.unwrap();
             assert_eq!(serde_json::json!(binding.subjects)[0]["name"], Value::from("b@example.com"));

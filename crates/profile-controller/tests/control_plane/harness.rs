@@ -29,7 +29,12 @@ use kube::{
 use profile_api::{Profile, ProfileCondition, ProfileSpec, Subject};
 use profile_render::mesh::AuthorizationPolicy;
 use serde_json::{Value, json};
-use tokio::{runtime::Runtime, sync::OnceCell};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    runtime::Runtime,
+    sync::OnceCell,
+};
 
 /// Long enough for a loaded machine; a test that waits so long has failed.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
@@ -127,8 +132,10 @@ impl World {
         let installation = tokio::task::spawn_blocking(installation).await.expect("manifests");
         let cluster = builder.manifest(installation).start().await.expect("a control plane");
         let admin = cluster.admin();
-        let kubeconfig =
-            cluster.service_account_kubeconfig(SYSTEM_NAMESPACE, SERVICE_ACCOUNT).await.expect("a kubeconfig");
+        let kubeconfig = cluster
+            .service_account_kubeconfig(SYSTEM_NAMESPACE, SERVICE_ACCOUNT)
+            .await
+            .expect("a kubeconfig");
         Self { cluster, admin, kubeconfig }
     }
 
@@ -216,7 +223,9 @@ impl World {
     pub(crate) async fn not_ready(&self, name: &str, reason: &str) -> ProfileCondition {
         let holds = |profile: &Profile| {
             let ready = condition(profile, ProfileCondition::READY);
-            !ready.is_true() && ready.reason == reason && ready.observed_generation == profile.metadata.generation
+            !ready.is_true()
+                && ready.reason == reason
+                && ready.observed_generation == profile.metadata.generation
         };
         let profile = self.profile_where(name, reason, holds).await;
         condition(&profile, ProfileCondition::READY)
@@ -270,7 +279,10 @@ impl World {
         for (resource, names) in owned_objects(profile) {
             let api: Api<DynamicObject> = Api::namespaced_with(self.admin.clone(), &name, &resource);
             let list = api.list(&kube::api::ListParams::default()).await.expect("listing");
-            let owned = list.items.into_iter().filter(|object| object.owner_references().iter().any(|r| r.uid == uid));
+            let owned = list
+                .items
+                .into_iter()
+                .filter(|object| object.owner_references().iter().any(|r| r.uid == uid));
             let mut found: Vec<String> = owned.map(|object| object.name_any()).collect();
             found.sort_unstable();
             assert_eq!(found, names, "{} of Profile {name}", resource.plural);
@@ -324,7 +336,9 @@ impl Controller {
     /// Waits for a log line whose message contains a text.
     pub(crate) async fn logged(&self, text: &str) -> Value {
         until(&format!("a log line with {text:?}"), async || {
-            self.log().into_iter().find(|line| line["message"].as_str().is_some_and(|message| message.contains(text)))
+            self.log()
+                .into_iter()
+                .find(|line| line["message"].as_str().is_some_and(|message| message.contains(text)))
         })
         .await
     }
@@ -332,12 +346,19 @@ impl Controller {
     /// What it serves under a path: status and body.
     pub(crate) async fn get(&self, server: Server, path: &str) -> (u16, String) {
         let line = self.logged(server.log_line()).await;
-        let address = line["message"].as_str().and_then(|message| message.rsplit(' ').next()).expect("an address").to_owned();
-        let url = format!("http://{address}{path}");
-        let output = tokio::process::Command::new("curl").args(["-s", "-w", "\n%{http_code}", &url]).output().await;
-        let text = String::from_utf8(output.expect("curl").stdout).expect("text");
-        let (body, code) = text.rsplit_once('\n').expect("a status");
-        (code.parse().expect("a status"), body.to_owned())
+        let address = line["message"]
+            .as_str()
+            .and_then(|message| message.rsplit(' ').next())
+            .expect("an address")
+            .to_owned();
+        let mut connection = TcpStream::connect(&address).await.expect("a connection");
+        let request = format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n");
+        connection.write_all(request.as_bytes()).await.expect("sending");
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).await.expect("text");
+        let (head, body) = answer.split_once("\r\n\r\n").expect("an answer");
+        let code = head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status");
+        (code, body.to_owned())
     }
 
     /// The value of a metric, given as it is written with its labels.
@@ -381,7 +402,8 @@ where
 pub(crate) fn pod(name: &str, cpu: &str) -> Pod {
     let resources = json!({ "requests": { "cpu": cpu }, "limits": { "cpu": cpu } });
     let container = json!({ "name": "main", "image": "none.example/none", "resources": resources });
-    serde_json::from_value(json!({ "metadata": { "name": name }, "spec": { "containers": [container] } })).expect("a pod")
+    serde_json::from_value(json!({ "metadata": { "name": name }, "spec": { "containers": [container] } }))
+        .expect("a pod")
 }
 
 /// What a platform engineer installs, from the manifests.

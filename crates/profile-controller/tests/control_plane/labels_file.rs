@@ -19,7 +19,9 @@ async fn label(world: &World, namespace: &str, key: &str, value: Option<&str>) {
 /// Waits until the controller has read a file with so many labels.
 async fn read(controller: &Controller, labels: usize) {
     until(&format!("a file with {labels} labels is read"), async || {
-        let read = |line: &serde_json::Value| line["message"] == "read the namespace labels file" && line["labels"] == labels;
+        let read = |line: &serde_json::Value| {
+            line["message"] == "read the namespace labels file" && line["labels"] == labels
+        };
         controller.log().iter().any(read).then_some(())
     })
     .await;
@@ -101,7 +103,9 @@ fn a_malformed_or_missing_file_changes_nothing_and_stops_nothing() {
         fs::remove_file(&file).unwrap();
         until("the missing file is noticed again", async || {
             let missing = |line: &serde_json::Value| {
-                line["message"].as_str().is_some_and(|message| message.contains("there is no namespace labels file"))
+                line["message"]
+                    .as_str()
+                    .is_some_and(|message| message.contains("there is no namespace labels file"))
             };
             (controller.log().into_iter().filter(missing).count() == 2).then_some(())
         })
@@ -146,7 +150,12 @@ fn the_file_decides_over_sidecar_injection() {
         let name = unique("injection");
         world.ready_profile(&name, "a@example.com").await;
         label(&world, &name, "istio-injection", Some("enabled")).await;
-        patch(&world.namespaces(), &name, json!({ "metadata": { "labels": { "istio-injection": "disabled" } } })).await;
+        patch(
+            &world.namespaces(),
+            &name,
+            json!({ "metadata": { "labels": { "istio-injection": "disabled" } } }),
+        )
+        .await;
         label(&world, &name, "istio-injection", Some("enabled")).await;
         fs::write(&file, "istio-injection: \"\"\nistio.io/rev: canary\n").unwrap();
         label(&world, &name, "istio.io/rev", Some("canary")).await;

@@ -37,7 +37,10 @@ fn one_of_two_replicas_works_and_the_other_takes_over_at_once_when_it_stops() {
         .await;
         assert_eq!(code, 200, "a replica that can take over is ready: {text}");
         assert!(standby.log().iter().all(|line| !line["profile"].is_string()), "it changes nothing");
-        assert_eq!(standby.metric("leader_election_master_status{name=\"kubeflow-profile-controller\"}").await, Some(0.0));
+        assert_eq!(
+            standby.metric("leader_election_master_status{name=\"kubeflow-profile-controller\"}").await,
+            Some(0.0)
+        );
 
         let [a, b] = replicas;
         let (leading, standby) = if first == 0 { (a, b) } else { (b, a) };
@@ -77,7 +80,11 @@ fn a_leader_whose_lease_is_taken_stops_working() {
         world.ready_profile(&unique("robbed"), "a@example.com").await;
         let theirs = serde_json::json!({ "spec": { "holderIdentity": "somebody-else", "leaseDurationSeconds": 3600 } });
         crate::harness::patch(&leases(&world), "kubeflow-profile-controller", theirs).await;
-        assert_eq!(controller.ended().await, Some(1), "it ends with an error, and is started again as a standby");
+        assert_eq!(
+            controller.ended().await,
+            Some(1),
+            "it ends with an error, and is started again as a standby"
+        );
         assert_eq!(lease(&world).await.spec.unwrap().holder_identity.as_deref(), Some("somebody-else"));
     });
 }

@@ -1,5 +1,7 @@
 //! What the controller promises, against a real control plane: one file a behaviour.
 
+#![allow(clippy::unwrap_used)]
+
 mod harness;
 
 mod deletion;
