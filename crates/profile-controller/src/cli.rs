@@ -208,9 +208,10 @@ fn parse_bind_address(text: &str) -> Result<BindAddress, String> {
 }
 
 fn parse_header(text: &str) -> Result<String, String> {
-    let name = http::HeaderName::try_from(text)
-        .map_err(|_| "write the name of an HTTP header, such as kubeflow-userid")?;
-    Ok(name.as_str().to_owned())
+    match http::HeaderName::try_from(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(_) => Err("write the name of an HTTP header, such as kubeflow-userid".to_owned()),
+    }
 }
 
 fn parse_prefix(text: &str) -> Result<String, String> {

@@ -4,6 +4,7 @@
 
 mod harness;
 
+mod concurrency;
 mod deletion;
 mod faults;
 mod labels_file;
