@@ -18,8 +18,8 @@ use tokio::signal::ctrl_c;
 use crate::{cluster, story};
 
 const SAMPLE: &str = "manifests/samples/profile.yaml";
-const SYSTEM_NAMESPACE: &str = "profiles-system";
-const SERVICE_ACCOUNT: &str = "profiles-controller-service-account";
+pub(crate) const SYSTEM_NAMESPACE: &str = "profiles-system";
+pub(crate) const SERVICE_ACCOUNT: &str = "profiles-controller-service-account";
 
 /// Start a control plane and the controller, and show what a sample Profile becomes
 #[derive(clap::Args)]
@@ -88,9 +88,7 @@ fn build_controller() -> anyhow::Result<PathBuf> {
     eprintln!("Building the controller");
     let status = crate::cargo().args(["build", "--quiet", "-p", "profile-controller"]).status()?;
     ensure!(status.success(), "building the controller failed");
-    // xtask was built into the same folder.
-    let here = std::env::current_exe()?;
-    Ok(here.with_file_name("profile-controller"))
+    Ok(crate::target_folder()?.join("debug/profile-controller"))
 }
 
 /// With the header that Kubeflow's manifests set, and no fixed ports.

@@ -1,5 +1,6 @@
 //! Tasks of development: `cargo xtask --help`.
 
+mod bench;
 mod cluster;
 mod dev;
 mod gen_crd;
@@ -8,6 +9,7 @@ mod test;
 
 use std::path::{Path, PathBuf};
 
+use anyhow::Context;
 use clap::{Parser, Subcommand};
 
 /// Tasks of development.
@@ -23,6 +25,7 @@ enum Task {
     Dev(dev::Args),
     Cluster(cluster::Args),
     Test(test::Args),
+    Bench(bench::Args),
     GenCrd(gen_crd::Args),
 }
 
@@ -31,6 +34,7 @@ fn main() -> anyhow::Result<()> {
         Task::Dev(args) => dev::run(&args),
         Task::Cluster(args) => cluster::run(&args),
         Task::Test(args) => test::run(&args),
+        Task::Bench(args) => bench::run(&args),
         Task::GenCrd(args) => gen_crd::run(&args),
     }
 }
@@ -39,6 +43,13 @@ fn main() -> anyhow::Result<()> {
 fn root() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     here.parent().unwrap_or(here).to_owned()
+}
+
+/// Where cargo builds to: xtask itself was built into a folder of it.
+fn target_folder() -> anyhow::Result<PathBuf> {
+    let here = std::env::current_exe()?;
+    let target = here.ancestors().nth(2).context("xtask is not in a target folder")?;
+    Ok(target.to_owned())
 }
 
 /// The cargo that runs this.

@@ -102,6 +102,18 @@ impl Process {
         Ok(Process { lifeline: Some(lifeline), supervisor })
     }
 
+    /// The process id of the program, to look at in /proc; Linux only.
+    ///
+    /// # Errors
+    /// It has ended, or there is no /proc.
+    pub fn pid(&self) -> anyhow::Result<u32> {
+        let supervisor = self.supervisor.id();
+        let children = std::fs::read_to_string(format!("/proc/{supervisor}/task/{supervisor}/children"))?;
+        // The supervisor starts the program before anything else.
+        let first = children.split_whitespace().next().context("the program has ended")?;
+        Ok(first.parse()?)
+    }
+
     /// Asks it to stop (SIGTERM). [`ended`](Self::ended) tells when it has.
     ///
     /// # Errors

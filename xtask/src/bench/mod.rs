@@ -1,0 +1,89 @@
+//! `cargo xtask bench`: the controller's speed as ratios to the physical limit, measured in one run against a real control plane.
+
+mod phases;
+mod raw;
+mod report;
+mod requests;
+mod subject;
+mod watch;
+mod work;
+
+use anyhow::Context;
+use dev_cluster::{Assets, Cluster};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use self::{report::Report, subject::Subject};
+use crate::cluster::installation;
+
+/// Measure the controller against the same objects written raw
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// How many Profiles; several numbers, comma-separated, show how time and memory grow
+    #[arg(long, default_value = "1000", value_delimiter = ',', value_name = "COUNT")]
+    profiles: Vec<usize>,
+    /// How many Profiles are created one after the other to measure how long each takes
+    #[arg(long, default_value = "50", value_name = "COUNT")]
+    latency_profiles: usize,
+    /// How many namespaces of other people there are beside
+    #[arg(long, default_value = "0", value_name = "COUNT")]
+    foreign_namespaces: usize,
+    /// Another controller over the same work, started with the flags of the contract; may be given several times
+    #[arg(long, value_name = "NAME=COMMAND", value_parser = parse_peer)]
+    peer: Vec<(String, String)>,
+    /// How the result is printed
+    #[arg(long, default_value = "table", value_name = "FORMAT")]
+    output: Output,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Output {
+    Table,
+    Json,
+}
+
+fn parse_peer(text: &str) -> Result<(String, String), String> {
+    let (name, command) = text.split_once('=').ok_or("write NAME=COMMAND")?;
+    Ok((name.to_owned(), command.to_owned()))
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    let assets = Assets::find()?;
+    let mut subjects = vec![Subject::ours()?];
+    subjects.extend(args.peer.iter().map(|(name, command)| Subject::peer(name, command)));
+    let report = tokio::runtime::Runtime::new()?.block_on(measure(args, &assets, &subjects))?;
+    match args.output {
+        Output::Table => print!("{}", report.table()),
+        Output::Json => println!("{}", report.json()?),
+    }
+    Ok(())
+}
+
+async fn measure(args: &Args, assets: &Assets, subjects: &[Subject]) -> anyhow::Result<Report> {
+    let mut report = Report::default();
+    for &count in &args.profiles {
+        let raw = raw::measure(assets, count).await.context("raw writes")?;
+        report.add_raw(count, raw);
+        for subject in subjects {
+            let cluster = start(assets).await?;
+            work::create_foreign_namespaces(&cluster, args.foreign_namespaces).await?;
+            let phases = phases::measure(&cluster, subject, count, args.latency_profiles).await;
+            report.add_subject(count, subject.name(), phases.with_context(|| subject.name().to_owned())?);
+        }
+    }
+    Ok(report)
+}
+
+/// A control plane with nothing in it but what is installed.
+async fn start(assets: &Assets) -> anyhow::Result<Cluster> {
+    Cluster::builder().manifest(installation(assets)?).start().await
+}
+
+/// A bar on standard error that says what is being done.
+fn progress(what: impl Into<String>, total: usize) -> ProgressBar {
+    let style = ProgressStyle::with_template("{msg:<44} {wide_bar} {pos}/{len} {elapsed}");
+    let bar = ProgressBar::new(total as u64).with_message(what.into());
+    match style {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}

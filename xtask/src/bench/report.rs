@@ -1,0 +1,131 @@
+//! What came out, as a table for people and as JSON.
+
+use std::{fmt::Write, time::Duration};
+
+use serde_json::{Value, json};
+
+use super::{
+    phases::{Phase, Phases},
+    raw::Raw,
+};
+
+/// Everything that was measured.
+#[derive(Default)]
+pub(super) struct Report {
+    rounds: Vec<Round>,
+}
+
+struct Round {
+    profiles: usize,
+    raw: Raw,
+    subjects: Vec<(String, Phases)>,
+}
+
+impl Report {
+    pub(super) fn add_raw(&mut self, profiles: usize, raw: Raw) {
+        self.rounds.push(Round { profiles, raw, subjects: Vec::new() });
+    }
+
+    pub(super) fn add_subject(&mut self, profiles: usize, name: &str, phases: Phases) {
+        if let Some(round) = self.rounds.iter_mut().find(|round| round.profiles == profiles) {
+            round.subjects.push((name.to_owned(), phases));
+        }
+    }
+
+    /// A table for each number of Profiles.
+    pub(super) fn table(&self) -> String {
+        let mut text = String::new();
+        for round in &self.rounds {
+            // Writing to a String cannot fail.
+            let _ = round.write_table(&mut text);
+        }
+        text
+    }
+
+    /// The same as JSON, with every request counted.
+    pub(super) fn json(&self) -> anyhow::Result<String> {
+        let rounds: Vec<Value> = self.rounds.iter().map(Round::json).collect();
+        Ok(serde_json::to_string_pretty(&json!({ "rounds": rounds }))?)
+    }
+}
+
+impl Round {
+    fn write_table(&self, text: &mut String) -> std::fmt::Result {
+        let Self { profiles, raw, subjects } = self;
+        let limit = raw.elapsed.as_secs_f64();
+        writeln!(text, "\n{profiles} Profiles. Raw writes of the same objects: {limit:.2} s ({} Profiles at a time)", raw.concurrency)?;
+        for (name, measured) in subjects {
+            writeln!(text, "\n{name}")?;
+            writeln!(
+                text,
+                "  {:<24}{:>9}{:>9}{:>10}{:>10}{:>9}{:>10}{:>9}",
+                "", "seconds", "of raw", "writes/P", "reads/P", "CPU s", "resident", "peak"
+            )?;
+            for phase in &measured.phases {
+                let ratio = (phase.name == "from nothing to ready").then(|| format!("{:.2}", phase.elapsed.as_secs_f64() / limit));
+                writeln!(
+                    text,
+                    "  {:<24}{:>9.2}{:>9}{:>10.2}{:>10.2}{:>9.2}{:>7} MB{:>6} MB",
+                    phase.name,
+                    phase.elapsed.as_secs_f64(),
+                    ratio.unwrap_or_default(),
+                    per_profile(phase, phase.requests.writes()),
+                    per_profile(phase, phase.requests.reads()),
+                    phase.cpu.as_secs_f64(),
+                    phase.usage.resident / 1_000_000,
+                    phase.usage.peak / 1_000_000,
+                )?;
+            }
+            if let (Some(median), Some(p99)) = (percentile(&measured.latencies, 50), percentile(&measured.latencies, 99)) {
+                writeln!(text, "  a Profile created while it runs is ready after {median:.0?} (median), {p99:.0?} (99th percentile)")?;
+            }
+        }
+        Ok(())
+    }
+
+    fn json(&self) -> Value {
+        let subjects: Vec<Value> = self
+            .subjects
+            .iter()
+            .map(|(name, measured)| {
+                let phases: Vec<Value> = measured.phases.iter().map(|phase| phase_json(phase, self.raw.elapsed)).collect();
+                let milliseconds = |percent| percentile(&measured.latencies, percent).map(|it| it.as_secs_f64() * 1000.0);
+                json!({
+                    "name": name,
+                    "phases": phases,
+                    "latencyMilliseconds": { "median": milliseconds(50), "p99": milliseconds(99) },
+                })
+            })
+            .collect();
+        json!({
+            "profiles": self.profiles,
+            "raw": { "seconds": self.raw.elapsed.as_secs_f64(), "concurrency": self.raw.concurrency },
+            "controllers": subjects,
+        })
+    }
+}
+
+fn phase_json(phase: &Phase, raw: Duration) -> Value {
+    json!({
+        "name": phase.name,
+        "profiles": phase.profiles,
+        "seconds": phase.elapsed.as_secs_f64(),
+        "ratioToRaw": phase.elapsed.as_secs_f64() / raw.as_secs_f64(),
+        "writesPerProfile": per_profile(phase, phase.requests.writes()),
+        "readsPerProfile": per_profile(phase, phase.requests.reads()),
+        "requests": phase.requests.0,
+        "cpuSeconds": phase.cpu.as_secs_f64(),
+        "residentBytes": phase.usage.resident,
+        "peakBytes": phase.usage.peak,
+    })
+}
+
+fn per_profile(phase: &Phase, requests: usize) -> f64 {
+    requests as f64 / phase.profiles.max(1) as f64
+}
+
+/// The nearest-rank percentile of sorted values.
+fn percentile(sorted: &[Duration], percent: usize) -> Option<Duration> {
+    let rank = (sorted.len() * percent).div_ceil(100).max(1);
+    sorted.get(rank - 1).copied()
+}
