@@ -52,7 +52,7 @@ impl SubjectKind {
     validation = Rule::new("self.kind != 'ServiceAccount' || (has(self.__namespace__) && self.__namespace__ != '')")
         .message("namespace is required when kind is ServiceAccount: name the namespace that the ServiceAccount lives in"),
     validation = Rule::new(
-        "self.kind != 'ServiceAccount' || (self.name.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$') \
+        "self.kind != 'ServiceAccount' || (self.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$') \
          && (!has(self.__namespace__) || self.__namespace__.matches('^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$')))"
     )
     .message("name and namespace of a ServiceAccount must be valid object names: lower-case letters, digits and '-' (in name also '.')"),
