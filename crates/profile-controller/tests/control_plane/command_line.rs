@@ -22,7 +22,10 @@ spec: {owner: {kind: User, name: jane@example.com}}
 
 /// The settings that come from the environment.
 const PRINCIPALS: [(&str, &str); 3] = [
-    ("ISTIO_INGRESS_GATEWAY_PRINCIPAL", "cluster.local/ns/istio-system/sa/istio-ingressgateway-service-account"),
+    (
+        "ISTIO_INGRESS_GATEWAY_PRINCIPAL",
+        "cluster.local/ns/istio-system/sa/istio-ingressgateway-service-account",
+    ),
     ("KFP_UI_PRINCIPAL", "cluster.local/ns/kubeflow/sa/ml-pipeline-ui"),
     ("NOTEBOOK_CONTROLLER_PRINCIPAL", "cluster.local/ns/kubeflow/sa/notebook-controller-service-account"),
 ];
@@ -36,7 +39,8 @@ fn render_prints_the_objects_of_every_sample() {
         let printed = rendered(&["-f", file.to_str().unwrap()], "");
         let has_quota = sample["spec"]["resourceQuotaSpec"]["hard"].is_object();
         assert_eq!(printed, rendered(&["-f", "-"], &text), "the same from standard input");
-        let mut kinds: Vec<_> = documents(&printed).iter().map(|object| object["kind"].as_str().unwrap().to_owned()).collect();
+        let mut kinds: Vec<_> =
+            documents(&printed).iter().map(|object| object["kind"].as_str().unwrap().to_owned()).collect();
         assert_eq!(kinds.remove(0), "Namespace", "first, so that it can be applied as it is");
         kinds.sort_unstable();
         let mut expected = vec!["AuthorizationPolicy"];
@@ -44,7 +48,11 @@ fn render_prints_the_objects_of_every_sample() {
         expected.extend(["RoleBinding", "RoleBinding", "RoleBinding", "ServiceAccount", "ServiceAccount"]);
         assert_eq!(kinds, expected, "{}", file.display());
         for object in documents(&printed) {
-            let namespace = if object["kind"] == "Namespace" { &object["metadata"]["name"] } else { &object["metadata"]["namespace"] };
+            let namespace = if object["kind"] == "Namespace" {
+                &object["metadata"]["name"]
+            } else {
+                &object["metadata"]["namespace"]
+            };
             assert_eq!(namespace, name);
             assert_eq!(object["metadata"]["labels"]["profiles.kubeflow.org/profile"], name);
         }
@@ -60,7 +68,10 @@ fn render_takes_several_documents_both_versions_and_json() {
     let json = serde_json::to_string_pretty(&serde_saphyr::from_str::<Value>(JANE).unwrap()).unwrap();
     assert_eq!(documents(&rendered(&["-f", "-"], &json)), one, "JSON");
     let joe = JANE.replace("jane", "joe");
-    let two = documents(&rendered(&["--filename=-"], &format!("# both\n---\n{JANE}\n---\n{joe}\n---\n# nothing more\n")));
+    let two = documents(&rendered(
+        &["--filename=-"],
+        &format!("# both\n---\n{JANE}\n---\n{joe}\n---\n# nothing more\n"),
+    ));
     assert_eq!(two[..7], one[..]);
     assert_eq!(two.len(), 14);
     assert_eq!(two[7]["metadata"]["name"], "joe");
@@ -75,7 +86,8 @@ fn what_is_rendered_is_what_the_api_server_takes() {
             let name = unique("rendered");
             sample["metadata"]["name"] = json!(name);
             // Objects in a namespace can be tried only if it is there.
-            let namespace: Namespace = serde_json::from_value(json!({ "metadata": { "name": name } })).unwrap();
+            let namespace: Namespace =
+                serde_json::from_value(json!({ "metadata": { "name": name } })).unwrap();
             world.namespaces().create(&PostParams::default(), &namespace).await.unwrap();
             let printed = rendered(&["-f", "-"], &sample.to_string());
             let output = world.cluster.folder().join(format!("{name}.yaml"));
@@ -94,16 +106,28 @@ fn flags_are_read_as_go_reads_them() {
         &["render", "-f", "-", "--userid-header", "kubeflow-userid", "--userid-prefix", ""],
         &["render", "-f", "-", "-userid-header=kubeflow-userid", "-userid-prefix="],
         &["render", "-f", "-", "--userid-header=kubeflow-userid", "--userid-prefix="],
-        &["render", "-userid-header=other", "-userid-header=kubeflow-userid", "-userid-prefix=x", "-userid-prefix", "", "-f", "-"],
+        &[
+            "render",
+            "-userid-header=other",
+            "-userid-header=kubeflow-userid",
+            "-userid-prefix=x",
+            "-userid-prefix",
+            "",
+            "-f",
+            "-",
+        ],
     ] {
         let output = output(arguments, "", JANE, &[]);
         assert!(output.status.success(), "{arguments:?}: {}", errors(&output));
         let when = &policy(&text(&output.stdout))["spec"]["rules"][0]["when"][0];
-        assert_eq!(*when, json!({ "key": "request.headers[kubeflow-userid]", "values": ["jane@example.com"] }), "{arguments:?}");
+        assert_eq!(
+            *when,
+            json!({ "key": "request.headers[kubeflow-userid]", "values": ["jane@example.com"] }),
+            "{arguments:?}"
+        );
     }
     let defaults = policy(&rendered(&["-f", "-"], JANE));
-    let expected =
-        json!({ "key": "request.headers[x-goog-authenticated-user-email]", "values": ["accounts.google.com:jane@example.com"] });
+    let expected = json!({ "key": "request.headers[x-goog-authenticated-user-email]", "values": ["accounts.google.com:jane@example.com"] });
     assert_eq!(defaults["spec"]["rules"][0]["when"][0], expected);
 }
 
@@ -148,32 +172,60 @@ fn an_error_names_the_file_and_the_field() {
         ("tabs.yaml", "{kind: [Profile".to_owned(), vec!["not YAML"]),
         ("empty.yaml", String::new(), vec!["holds no Profile"]),
         ("comment.yaml", "# nothing\n---\n".to_owned(), vec!["holds no Profile"]),
-        ("text.yaml", "Profile".to_owned(), vec!["expected a Profile of kubeflow.org/v1 or kubeflow.org/v1beta1"]),
+        (
+            "text.yaml",
+            "Profile".to_owned(),
+            vec!["expected a Profile of kubeflow.org/v1 or kubeflow.org/v1beta1"],
+        ),
         (
             "other-kind.yaml",
             "{apiVersion: v1, kind: ConfigMap, metadata: {name: jane}}".to_owned(),
             vec!["expected a Profile of kubeflow.org/v1 or kubeflow.org/v1beta1", "\"ConfigMap\"", "\"v1\""],
         ),
-        ("old-version.yaml", JANE.replace("kubeflow.org/v1", "kubeflow.org/v1alpha1"), vec!["expected a Profile of", "kubeflow.org/v1alpha1"]),
+        (
+            "old-version.yaml",
+            JANE.replace("kubeflow.org/v1", "kubeflow.org/v1alpha1"),
+            vec!["expected a Profile of", "kubeflow.org/v1alpha1"],
+        ),
         ("wildcard.yaml", with_owner("{kind: User, name: '*'}"), vec!["spec.owner.name", "wildcard"]),
-        ("kind.yaml", with_owner("{kind: user, name: jane}"), vec!["spec.owner.kind", "User, Group or ServiceAccount"]),
+        (
+            "kind.yaml",
+            with_owner("{kind: user, name: jane}"),
+            vec!["spec.owner.kind", "User, Group or ServiceAccount"],
+        ),
         ("robot.yaml", with_owner("{kind: ServiceAccount, name: jane}"), vec!["spec.owner.namespace"]),
         ("no-owner.yaml", JANE.replace("owner:", "owned:"), vec!["spec: missing field `owner`"]),
-        ("number.yaml", with_owner("{kind: User, name: 7}"), vec!["spec.owner.name: invalid type: integer `7`, expected a string"]),
-        ("name.yaml", JANE.replace("name: jane}", "name: Jane.Doe}"), vec!["metadata.name", "lower-case letters, digits and '-'"]),
+        (
+            "number.yaml",
+            with_owner("{kind: User, name: 7}"),
+            vec!["spec.owner.name: invalid type: integer `7`, expected a string"],
+        ),
+        (
+            "name.yaml",
+            JANE.replace("name: jane}", "name: Jane.Doe}"),
+            vec!["metadata.name", "lower-case letters, digits and '-'"],
+        ),
         ("no-name.yaml", JANE.replace("name: jane}", "labels: {}}"), vec!["metadata.name"]),
         ("reserved.yaml", JANE.replace("name: jane}", "name: kube-jane}"), vec!["metadata.name", "kube-*"]),
         (
             "quota.yaml",
-            format!("{JANE}  ").replace("jane@example.com}", "jane@example.com}, resourceQuotaSpec: {hard: {cpu: two}}"),
+            format!("{JANE}  ")
+                .replace("jane@example.com}", "jane@example.com}, resourceQuotaSpec: {hard: {cpu: two}}"),
             vec!["spec.resourceQuotaSpec.hard[cpu]", "such as 2, 500m or 4Gi"],
         ),
         (
             "plugins.yaml",
-            JANE.replace("jane@example.com}", "jane@example.com}, plugins: [{kind: A}, {kind: B}, {kind: A}]"),
+            JANE.replace(
+                "jane@example.com}",
+                "jane@example.com}, plugins: [{kind: A}, {kind: B}, {kind: A}]",
+            ),
             vec!["spec.plugins", "two of kind A"],
         ),
-        ("second.yaml", format!("{JANE}\n---\n{}", with_owner("{kind: User, name: ''}")), vec!["spec.owner.name", "non-empty"]),
+        (
+            "second.yaml",
+            format!("{JANE}\n---\n{}", with_owner("{kind: User, name: ''}")),
+            vec!["spec.owner.name", "non-empty"],
+        ),
     ];
     for (name, content, mentions) in cases {
         let file = folder.path().join(name);
@@ -210,12 +262,24 @@ fn a_command_line_that_is_wrong_ends_with_2_and_says_what_is_right() {
 #[test]
 fn help_explains_every_flag() {
     let flags = [
-        "--userid-header", "--userid-prefix", "--groups-claim", "--reserved-names", "--namespace-labels-path",
-        "--istio-ingress-gateway-principal", "--kfp-ui-principal", "--notebook-controller-principal",
+        "--userid-header",
+        "--userid-prefix",
+        "--groups-claim",
+        "--reserved-names",
+        "--namespace-labels-path",
+        "--istio-ingress-gateway-principal",
+        "--kfp-ui-principal",
+        "--notebook-controller-principal",
     ];
     let run_flags = [
-        "--workload-identity", "--metrics-bind-address", "--health-probe-bind-address", "--leader-elect",
-        "--leader-election-namespace", "--max-concurrent-reconciles", "--resync-period", "--log-format",
+        "--workload-identity",
+        "--metrics-bind-address",
+        "--health-probe-bind-address",
+        "--leader-elect",
+        "--leader-election-namespace",
+        "--max-concurrent-reconciles",
+        "--resync-period",
+        "--log-format",
     ];
     for (arguments, expected) in [
         (&["--help"][..], flags.iter().chain(&run_flags).copied().collect::<BTreeSet<_>>()),
@@ -228,7 +292,10 @@ fn help_explains_every_flag() {
         let explained = explained_flags(&help);
         for flag in &expected {
             let words = explained.iter().find(|(it, _)| it == flag).map(|(_, words)| words.as_str());
-            assert!(words.is_some_and(|words| words.len() > 10), "{flag} is explained by {words:?} in\n{help}");
+            assert!(
+                words.is_some_and(|words| words.len() > 10),
+                "{flag} is explained by {words:?} in\n{help}"
+            );
         }
         let known = expected.iter().chain(&["--help", "--version"]).map(|flag| (*flag).to_owned()).collect();
         let listed: BTreeSet<String> = explained.into_iter().map(|(flag, _)| flag).collect();
@@ -276,11 +343,15 @@ fn rendered(arguments: &[&str], input: &str) -> String {
 /// changes what it does but what is given.
 fn output(arguments: &[&str], command: &str, input: &str, environment: &[(&str, &str)]) -> Output {
     let mut process = Command::new(env!("CARGO_BIN_EXE_profile-controller"));
-    for variable in ["KUBECONFIG", "RUST_LOG", "KUBERNETES_SERVICE_HOST"].into_iter().chain(PRINCIPALS.map(|(name, _)| name)) {
+    for variable in ["KUBECONFIG", "RUST_LOG", "KUBERNETES_SERVICE_HOST"]
+        .into_iter()
+        .chain(PRINCIPALS.map(|(name, _)| name))
+    {
         process.env_remove(variable);
     }
     process.args((!command.is_empty()).then_some(command)).args(arguments).envs(environment.iter().copied());
-    let mut child = process.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child =
+        process.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     // One that does not read its input may be gone already.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     child.wait_with_output().unwrap()

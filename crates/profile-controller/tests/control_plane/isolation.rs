@@ -13,12 +13,21 @@ fn a_profile_that_does_not_decode_and_one_that_is_refused_harm_nobody_and_recove
         let profiles = world.raw_profiles(STORED_VERSION);
         let bad = [
             ("m-undecodable", json!({ "owner": "jane" }), "Undecodable", "spec.owner: invalid type: string"),
-            ("m-refused", json!({ "owner": { "kind": "User", "name": "*@example.com" } }), "InvalidSpec", "spec.owner.name"),
+            (
+                "m-refused",
+                json!({ "owner": { "kind": "User", "name": "*@example.com" } }),
+                "InvalidSpec",
+                "spec.owner.name",
+            ),
         ];
         for (name, spec, ..) in &bad {
-            profiles.create(&PostParams::default(), &raw_profile(STORED_VERSION, name, spec.clone())).await.unwrap();
+            profiles
+                .create(&PostParams::default(), &raw_profile(STORED_VERSION, name, spec.clone()))
+                .await
+                .unwrap();
         }
-        let good: Vec<String> = (0..100).map(|number| format!("{}-good-{number}", ["a", "z"][number % 2])).collect();
+        let good: Vec<String> =
+            (0..100).map(|number| format!("{}-good-{number}", ["a", "z"][number % 2])).collect();
         // Half of them are there when the controller starts, half come while it runs.
         let (first, second) = good.split_at(50);
         for name in first {
@@ -38,15 +47,24 @@ fn a_profile_that_does_not_decode_and_one_that_is_refused_harm_nobody_and_recove
             world.assert_in_place(&profile).await;
         }
         for (name, ..) in &bad {
-            assert!(world.namespaces().get_opt(name).await.unwrap().is_none(), "nothing is granted to {name}");
+            assert!(
+                world.namespaces().get_opt(name).await.unwrap().is_none(),
+                "nothing is granted to {name}"
+            );
         }
-        let ready = controller.metric("profile_controller_profiles{ready=\"true\",reason=\"Reconciled\"}").await;
+        let ready =
+            controller.metric("profile_controller_profiles{ready=\"true\",reason=\"Reconciled\"}").await;
         assert_eq!(ready, Some(100.0));
 
         for (name, ..) in &bad {
             patch(&profiles, name, json!({ "spec": { "owner": null } })).await;
             assert_eq!(world.reported(name).await.reason, "Undecodable");
-            patch(&profiles, name, json!({ "spec": { "owner": { "kind": "User", "name": "jane@example.com" } } })).await;
+            patch(
+                &profiles,
+                name,
+                json!({ "spec": { "owner": { "kind": "User", "name": "jane@example.com" } } }),
+            )
+            .await;
             let profile = world.ready(name).await;
             world.assert_in_place(&profile).await;
         }

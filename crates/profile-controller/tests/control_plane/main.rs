@@ -1,5 +1,7 @@
 //! What the controller promises, against a real control plane: one file a behaviour.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 mod harness;
 
 mod command_line;

@@ -16,20 +16,36 @@ use crate::harness::{World, patch, raw_profile, run, until};
 fn violations() -> Vec<(String, Value, &'static str, &'static str)> {
     let jane = json!({ "kind": "User", "name": "jane@example.com" });
     let owned = |owner: Value| json!({ "owner": owner });
-    let plugin = json!({ "kind": "WorkloadIdentity", "spec": { "gcpServiceAccount": "a@b.iam.gserviceaccount.com" } });
+    let plugin =
+        json!({ "kind": "WorkloadIdentity", "spec": { "gcpServiceAccount": "a@b.iam.gserviceaccount.com" } });
     vec![
         ("l".repeat(70), owned(jane.clone()), "InvalidSpec", "metadata.name"),
         ("with.dot".to_owned(), owned(jane.clone()), "InvalidSpec", "metadata.name"),
-        ("wildcard".to_owned(), owned(json!({ "kind": "User", "name": "*" })), "InvalidSpec", "spec.owner.name"),
+        (
+            "wildcard".to_owned(),
+            owned(json!({ "kind": "User", "name": "*" })),
+            "InvalidSpec",
+            "spec.owner.name",
+        ),
         ("blank".to_owned(), owned(json!({ "kind": "User", "name": "" })), "InvalidSpec", "spec.owner.name"),
-        ("lower-case-kind".to_owned(), owned(json!({ "kind": "user", "name": "jane" })), "InvalidSpec", "spec.owner.kind"),
+        (
+            "lower-case-kind".to_owned(),
+            owned(json!({ "kind": "user", "name": "jane" })),
+            "InvalidSpec",
+            "spec.owner.kind",
+        ),
         (
             "robot-of-nowhere".to_owned(),
             owned(json!({ "kind": "ServiceAccount", "name": "runner" })),
             "InvalidSpec",
             "spec.owner.namespace",
         ),
-        ("two-plugins".to_owned(), json!({ "owner": jane, "plugins": [plugin, plugin] }), "InvalidSpec", "spec.plugins"),
+        (
+            "two-plugins".to_owned(),
+            json!({ "owner": jane, "plugins": [plugin, plugin] }),
+            "InvalidSpec",
+            "spec.plugins",
+        ),
         (
             "many-cpus".to_owned(),
             json!({ "owner": jane, "resourceQuotaSpec": { "hard": { "cpu": "many" } } }),
@@ -37,15 +53,30 @@ fn violations() -> Vec<(String, Value, &'static str, &'static str)> {
             "spec.resourceQuotaSpec.hard[cpu]",
         ),
         ("no-owner".to_owned(), json!({}), "Undecodable", "spec: missing field `owner`"),
-        ("no-owner-name".to_owned(), owned(json!({ "kind": "User" })), "Undecodable", "spec.owner: missing field `name`"),
-        ("no-owner-kind".to_owned(), owned(json!({ "name": "jane" })), "Undecodable", "spec.owner: missing field `kind`"),
+        (
+            "no-owner-name".to_owned(),
+            owned(json!({ "kind": "User" })),
+            "Undecodable",
+            "spec.owner: missing field `name`",
+        ),
+        (
+            "no-owner-kind".to_owned(),
+            owned(json!({ "name": "jane" })),
+            "Undecodable",
+            "spec.owner: missing field `kind`",
+        ),
         (
             "plugin-without-kind".to_owned(),
             json!({ "owner": jane, "plugins": [{ "spec": {} }, plugin] }),
             "Undecodable",
             "spec.plugins[0]: missing field `kind`",
         ),
-        ("quota-as-list".to_owned(), json!({ "owner": jane, "resourceQuotaSpec": ["cpu"] }), "Undecodable", "spec.resourceQuotaSpec"),
+        (
+            "quota-as-list".to_owned(),
+            json!({ "owner": jane, "resourceQuotaSpec": ["cpu"] }),
+            "Undecodable",
+            "spec.resourceQuotaSpec",
+        ),
         ("no-spec".to_owned(), Value::Null, "Undecodable", "spec"),
     ]
 }
@@ -66,12 +97,22 @@ fn an_object_from_before_the_rules_says_what_is_wrong_grants_nothing_and_can_be_
         let profiles = world.raw_profiles(STORED_VERSION);
         for (name, _, reason, field) in violations() {
             let ready = world.reported(&name).await;
-            assert_eq!((ready.status.as_str(), ready.reason.as_str()), ("False", reason), "{name}: {}", ready.message);
+            assert_eq!(
+                (ready.status.as_str(), ready.reason.as_str()),
+                ("False", reason),
+                "{name}: {}",
+                ready.message
+            );
             assert!(ready.message.contains(field), "{name}: {}", ready.message);
         }
         world.caught_up().await;
-        let namespaces: Vec<String> =
-            Api::<Namespace>::all(world.admin.clone()).list(&ListParams::default()).await.unwrap().into_iter().map(|n| n.name_any()).collect();
+        let namespaces: Vec<String> = Api::<Namespace>::all(world.admin.clone())
+            .list(&ListParams::default())
+            .await
+            .unwrap()
+            .into_iter()
+            .map(|n| n.name_any())
+            .collect();
         for (name, ..) in violations() {
             assert!(!namespaces.contains(&name), "nothing is granted to {name}");
         }
@@ -101,7 +142,10 @@ fn a_status_of_any_shape_from_before_the_rules_is_replaced() {
         let statuses = [
             ("empty-conditions", json!({ "conditions": [{}, { "message": "error reading plugin" }] })),
             ("conditions-of-text", json!({ "conditions": ["Failed"] })),
-            ("number-for-text", json!({ "conditions": [{ "type": "Ready", "status": true }], "observedGeneration": "one" })),
+            (
+                "number-for-text",
+                json!({ "conditions": [{ "type": "Ready", "status": true }], "observedGeneration": "one" }),
+            ),
         ];
         for (name, status) in &statuses {
             create(&world, name, spec.clone(), &[names::FINALIZER]).await;
@@ -136,5 +180,6 @@ async fn create(world: &World, name: &str, spec: Value, finalizers: &[&str]) {
 
 async fn gone(world: &World, name: &str) {
     let profiles = world.raw_profiles(STORED_VERSION);
-    until(&format!("{name} is gone"), async || profiles.get_opt(name).await.unwrap().is_none().then_some(())).await;
+    until(&format!("{name} is gone"), async || profiles.get_opt(name).await.unwrap().is_none().then_some(()))
+        .await;
 }

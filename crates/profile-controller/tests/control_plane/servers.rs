@@ -26,34 +26,67 @@ fn health_metrics_and_a_clean_stop() {
 
         // What is counted after the status is written may come a moment later.
         let reconciled = r#"controller_runtime_reconcile_total{controller="profile",result="error"}"#;
-        until("the second Profile is counted", async || controller.metric(reconciled).await.filter(|count| *count >= 1.0)).await;
+        until("the second Profile is counted", async || {
+            controller.metric(reconciled).await.filter(|count| *count >= 1.0)
+        })
+        .await;
         let metrics = scrape(&controller).await;
-        let value = |series: &str| *metrics.get(series).unwrap_or_else(|| panic!("{series} is among {metrics:#?}"));
+        let value =
+            |series: &str| *metrics.get(series).unwrap_or_else(|| panic!("{series} is among {metrics:#?}"));
         assert!(value(r#"request_kf{component="profile_controller",kind="reconcile"}"#) >= 2.0);
-        assert!(value(r#"request_kf_failure{component="profile_controller",kind="ReservedName",severity="minor"}"#) >= 1.0);
+        assert!(
+            value(
+                r#"request_kf_failure{component="profile_controller",kind="ReservedName",severity="minor"}"#
+            ) >= 1.0
+        );
         assert!(value(r#"service_heartbeat{component="profile_controller",severity="critical"}"#) >= 1.0);
         for (result, least) in [("success", 0.0), ("error", 1.0), ("requeue", 0.0), ("requeue_after", 1.0)] {
-            assert!(value(&format!(r#"controller_runtime_reconcile_total{{controller="profile",result="{result}"}}"#)) >= least);
+            assert!(
+                value(&format!(
+                    r#"controller_runtime_reconcile_total{{controller="profile",result="{result}"}}"#
+                )) >= least
+            );
         }
         assert!(value(r#"controller_runtime_reconcile_errors_total{controller="profile"}"#) >= 1.0);
         let count = value(r#"controller_runtime_reconcile_time_seconds_count{controller="profile"}"#);
         assert!(count >= 2.0);
-        assert_eq!(value(r#"controller_runtime_reconcile_time_seconds_bucket{controller="profile",le="+Inf"}"#), count);
+        assert_eq!(
+            value(r#"controller_runtime_reconcile_time_seconds_bucket{controller="profile",le="+Inf"}"#),
+            count
+        );
         assert!(value(r#"controller_runtime_reconcile_time_seconds_sum{controller="profile"}"#) > 0.0);
         assert_eq!(value(r#"controller_runtime_active_workers{controller="profile"}"#), 0.0);
         assert_eq!(value(r#"controller_runtime_max_concurrent_reconciles{controller="profile"}"#), 7.0);
         assert_eq!(value(r#"workqueue_depth{name="profile"}"#), 0.0);
-        assert_eq!(value(r#"workqueue_retries_total{name="profile"}"#), 0.0, "what only a change helps is not retried");
+        assert_eq!(
+            value(r#"workqueue_retries_total{name="profile"}"#),
+            0.0,
+            "what only a change helps is not retried"
+        );
         let host = host(&world).await;
-        assert!(value(&format!(r#"rest_client_requests_total{{code="201",host="{host}",method="POST"}}"#)) >= 7.0);
-        assert!(value(&format!(r#"rest_client_requests_total{{code="200",host="{host}",method="PATCH"}}"#)) >= 2.0);
-        assert!(value(&format!(r#"rest_client_requests_total{{code="404",host="{host}",method="GET"}}"#)) >= 1.0);
-        for series in ["process_cpu_seconds_total", "process_resident_memory_bytes", "process_start_time_seconds", "process_open_fds"] {
+        assert!(
+            value(&format!(r#"rest_client_requests_total{{code="201",host="{host}",method="POST"}}"#)) >= 7.0
+        );
+        assert!(
+            value(&format!(r#"rest_client_requests_total{{code="200",host="{host}",method="PATCH"}}"#))
+                >= 2.0
+        );
+        assert!(
+            value(&format!(r#"rest_client_requests_total{{code="404",host="{host}",method="GET"}}"#)) >= 1.0
+        );
+        for series in [
+            "process_cpu_seconds_total",
+            "process_resident_memory_bytes",
+            "process_start_time_seconds",
+            "process_open_fds",
+        ] {
             assert!(value(series) >= 0.0);
         }
         assert_eq!(value(r#"profile_controller_profiles{ready="true",reason="Reconciled"}"#), 1.0);
         assert_eq!(value(r#"profile_controller_profiles{ready="false",reason="ReservedName"}"#), 1.0);
-        let doubled = metrics.keys().find(|series| ["_total_total", "_total_count", "_seconds_seconds"].iter().any(|it| series.contains(it)));
+        let doubled = metrics.keys().find(|series| {
+            ["_total_total", "_total_count", "_seconds_seconds"].iter().any(|it| series.contains(it))
+        });
         assert_eq!(doubled, None);
 
         // The numbers follow what there is.
@@ -64,7 +97,11 @@ fn health_metrics_and_a_clean_stop() {
         world.delete_profile(name).await;
         until("one is left", async || {
             let metrics = scrape(&controller).await;
-            let left: f64 = metrics.iter().filter(|(series, _)| series.starts_with("profile_controller_profiles{")).map(|(_, it)| it).sum();
+            let left: f64 = metrics
+                .iter()
+                .filter(|(series, _)| series.starts_with("profile_controller_profiles{"))
+                .map(|(_, it)| it)
+                .sum();
             (left == 1.0 && metrics.get(ready) == Some(&1.0)).then_some(())
         })
         .await;
@@ -102,16 +139,23 @@ fn a_replica_that_waits_for_its_turn_is_ready_and_has_no_queue() {
         let leader = world.controller(&["--leader-elect", "--leader-election-namespace=profiles-system"]);
         world.ready_profile("jane", "jane@example.com").await;
         let waiting = world.controller(&["--leader-elect", "--leader-election-namespace=profiles-system"]);
-        until("the replica is ready", async || (waiting.get(Server::Health, "/readyz").await.0 == 200).then_some(())).await;
+        until("the replica is ready", async || {
+            (waiting.get(Server::Health, "/readyz").await.0 == 200).then_some(())
+        })
+        .await;
         // It sees a Profile that comes, and leaves it to the leader.
         world.ready_profile("joe", "joe@example.com").await;
         until("the replica knows both", async || {
-            let known = waiting.metric(r#"profile_controller_profiles{ready="true",reason="Reconciled"}"#).await;
+            let known =
+                waiting.metric(r#"profile_controller_profiles{ready="true",reason="Reconciled"}"#).await;
             known.filter(|known| *known == 2.0)
         })
         .await;
         assert_eq!(waiting.metric(r#"workqueue_depth{name="profile"}"#).await, Some(0.0));
-        assert_eq!(waiting.metric(r#"request_kf{component="profile_controller",kind="reconcile"}"#).await, Some(0.0));
+        assert_eq!(
+            waiting.metric(r#"request_kf{component="profile_controller",kind="reconcile"}"#).await,
+            Some(0.0)
+        );
         assert_eq!(leader.stop().await, Some(0));
         assert_eq!(waiting.stop().await, Some(0));
     });
@@ -152,7 +196,10 @@ fn servers_can_be_turned_off_and_a_taken_address_is_refused_with_the_flag() {
         let world = World::start().await;
         let controller = world.controller(&["-metrics-bind-address=0", "-health-probe-bind-address", "0"]);
         world.ready_profile("unseen", "jane@example.com").await;
-        let serving = controller.log().into_iter().find(|line| line["message"].as_str().is_some_and(|it| it.contains("serving")));
+        let serving = controller
+            .log()
+            .into_iter()
+            .find(|line| line["message"].as_str().is_some_and(|it| it.contains("serving")));
         assert_eq!(serving, None);
         assert_eq!(controller.stop().await, Some(0));
 

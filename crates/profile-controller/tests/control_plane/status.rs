@@ -60,7 +60,11 @@ fn the_transition_time_moves_when_the_status_flips_and_only_then() {
         let age = Timestamp::now().duration_since(ready.last_transition_time.clone().unwrap().0).as_secs();
         assert!((0..120).contains(&age), "it flipped just now, not {age} s ago");
         let profile = world.profiles().get(&name).await.unwrap();
-        assert_eq!(since(&condition(&profile, ProfileCondition::NAMESPACE_READY)), LONG_AGO, "the namespace is as it was");
+        assert_eq!(
+            since(&condition(&profile, ProfileCondition::NAMESPACE_READY)),
+            LONG_AGO,
+            "the namespace is as it was"
+        );
 
         backdate(world, &name).await;
         world.patch_spec(&name, json!({ "resourceQuotaSpec": null })).await;
@@ -118,14 +122,29 @@ fn kubectl_describe_tells_the_story_of_a_failure_and_of_the_recovery() {
         world.ready_profile(&name, "jane@example.com").await;
         world.patch_spec(&name, json!({ "resourceQuotaSpec": refused_quota() })).await;
         let ready = world.not_ready(&name, "ObjectRejected").await;
-        assert!(ready.message.contains("kf-resource-quota") && ready.message.contains("not a resource!"), "{}", ready.message);
+        assert!(
+            ready.message.contains("kf-resource-quota") && ready.message.contains("not a resource!"),
+            "{}",
+            ready.message
+        );
         let text = described(world, &name, "Warning").await;
-        assert_mentions(&text, &["jane@example.com", "Reason:", "ObjectRejected", "not a resource!", "Warning  ObjectRejected"]);
+        assert_mentions(
+            &text,
+            &["jane@example.com", "Reason:", "ObjectRejected", "not a resource!", "Warning  ObjectRejected"],
+        );
 
-        world.patch_spec(&name, json!({ "resourceQuotaSpec": { "hard": { "not a resource!": null, "cpu": 1 } } })).await;
+        world
+            .patch_spec(
+                &name,
+                json!({ "resourceQuotaSpec": { "hard": { "not a resource!": null, "cpu": 1 } } }),
+            )
+            .await;
         world.ready(&name).await;
         let text = described(world, &name, "Normal   Reconciled").await;
-        assert_mentions(&text, &["everything in it that the Profile asks for is in place", "Warning  ObjectRejected"]);
+        assert_mentions(
+            &text,
+            &["everything in it that the Profile asks for is in place", "Warning  ObjectRejected"],
+        );
     });
 }
 
@@ -142,19 +161,27 @@ fn a_failure_is_told_once_however_often_it_is_tried_again() {
         world.create_profile(name, "jane@example.com").await;
         world.not_ready(name, "NamespaceNotOwned").await;
         let failures = "request_kf_failure{component=\"profile_controller\",kind=\"NamespaceNotOwned\",severity=\"minor\"}";
-        until("it has been tried again several times", async || controller.metric(failures).await.filter(|count| *count >= 5.0)).await;
+        until("it has been tried again several times", async || {
+            controller.metric(failures).await.filter(|count| *count >= 5.0)
+        })
+        .await;
         assert!(controller.metric("workqueue_retries_total{name=\"profile\"}").await >= Some(5.0));
         let events = world.events_about(name).await;
         assert_eq!(told(&events), [("Warning", "NamespaceNotOwned", 1)], "{events:#?}");
         let writes = world.writes_since(mark).await;
-        let one_each = writes.len() == 2 && writes[0] == "patch profiles /taken" && writes[1].starts_with("create events ");
+        let one_each = writes.len() == 2
+            && writes[0] == "patch profiles /taken"
+            && writes[1].starts_with("create events ");
         assert!(one_each, "retries write nothing: {writes:#?}");
 
         // A restart does not tell it again.
         assert_eq!(controller.stop().await, Some(0));
         let mark = world.cluster.audit().settled().await.unwrap();
         let controller = world.controller(&[]);
-        until("it has been tried again", async || controller.metric(failures).await.filter(|count| *count >= 2.0)).await;
+        until("it has been tried again", async || {
+            controller.metric(failures).await.filter(|count| *count >= 2.0)
+        })
+        .await;
         assert_eq!(world.writes_since(mark).await, Vec::<String>::new());
 
         world.namespaces().delete(name, &DeleteParams::default()).await.unwrap();
@@ -165,7 +192,11 @@ fn a_failure_is_told_once_however_often_it_is_tried_again() {
         })
         .await;
         let told = told(&events);
-        assert!(told.contains(&("Warning", "NamespaceNotOwned", 1)) && told.contains(&("Normal", "Reconciled", 1)), "{events:#?}");
+        assert!(
+            told.contains(&("Warning", "NamespaceNotOwned", 1))
+                && told.contains(&("Normal", "Reconciled", 1)),
+            "{events:#?}"
+        );
     });
 }
 
@@ -210,7 +241,10 @@ async fn assert_conventional(world: &World, name: &str) {
     for condition in conditions {
         assert!(["True", "False", "Unknown"].contains(&condition["status"].as_str().unwrap()), "{condition}");
         let reason = condition["reason"].as_str().unwrap();
-        assert!(reason.starts_with(|c: char| c.is_ascii_uppercase()) && reason.chars().all(|c| c.is_ascii_alphanumeric()));
+        assert!(
+            reason.starts_with(|c: char| c.is_ascii_uppercase())
+                && reason.chars().all(|c| c.is_ascii_alphanumeric())
+        );
         assert!(!condition["message"].as_str().unwrap().is_empty(), "{condition}");
         let since: Timestamp = condition["lastTransitionTime"].as_str().unwrap().parse().unwrap();
         assert!(since <= Timestamp::now());

@@ -20,11 +20,17 @@ fn a_wrong_name_is_refused() {
         for name in ["a".repeat(64), "jane.doe".to_owned(), "a.b".to_owned()] {
             for version in SERVED_VERSIONS {
                 let refusal = refused(world, &raw_profile(version, &name, spec.clone())).await;
-                assert_mentions(&refusal, &["metadata.name", "at most 63 lower-case letters, digits and '-'"]);
+                assert_mentions(
+                    &refusal,
+                    &["metadata.name", "at most 63 lower-case letters, digits and '-'"],
+                );
             }
         }
         for name in ["Jane", "-jane", "jane_doe"] {
-            assert_mentions(&refused(world, &raw_profile("v1", name, spec.clone())).await, &["metadata.name", "lower case"]);
+            assert_mentions(
+                &refused(world, &raw_profile("v1", name, spec.clone())).await,
+                &["metadata.name", "lower case"],
+            );
         }
         for name in ["a".repeat(63), "1jane".to_owned()] {
             accepted(world, &raw_profile("v1", &name, spec.clone())).await;
@@ -38,7 +44,8 @@ fn a_wrong_owner_is_refused() {
         let world = shared().await;
         let kinds = "must be User, Group or ServiceAccount";
         let wildcard = "must not contain '*': Istio would match it as a wildcard";
-        let blank = "must be one non-empty name, without white space around it and without control characters";
+        let blank =
+            "must be one non-empty name, without white space around it and without control characters";
         let account = "lower-case letters, digits and '-'";
         let user = |name: &str| json!({ "kind": "User", "name": name });
         let robot = |namespace: &str, name: &str| json!({ "kind": "ServiceAccount", "namespace": namespace, "name": name });
@@ -60,7 +67,10 @@ fn a_wrong_owner_is_refused() {
             (user("jane\n"), ["spec.owner.name", blank]),
             (user("ja\u{0}ne"), ["spec.owner.name", blank]),
             (user(&"a".repeat(1025)), ["spec.owner.name", "1024"]),
-            (json!({ "kind": "ServiceAccount", "name": "runner" }), ["spec.owner", "namespace is required when kind is ServiceAccount"]),
+            (
+                json!({ "kind": "ServiceAccount", "name": "runner" }),
+                ["spec.owner", "namespace is required when kind is ServiceAccount"],
+            ),
             (robot("", "runner"), ["spec.owner", "namespace is required when kind is ServiceAccount"]),
             (robot("CI", "runner"), ["spec.owner", account]),
             (robot("a.b", "runner"), ["spec.owner", account]),
@@ -68,7 +78,10 @@ fn a_wrong_owner_is_refused() {
             (robot("ci", "run ner"), ["spec.owner", account]),
             (robot("ci", "runner/other"), ["spec.owner", account]),
             (robot("ci", "a..b"), ["spec.owner", account]),
-            (json!({ "kind": "User", "name": "jane", "apiGroup": "v1" }), ["spec.owner.apiGroup", "rbac.authorization.k8s.io"]),
+            (
+                json!({ "kind": "User", "name": "jane", "apiGroup": "v1" }),
+                ["spec.owner.apiGroup", "rbac.authorization.k8s.io"],
+            ),
         ] {
             for version in SERVED_VERSIONS {
                 let refusal = refused(world, &owned_by(version, &owner)).await;
@@ -97,7 +110,10 @@ fn the_rules_hold_for_changes_too() {
             (json!({ "spec": { "owner": { "name": "*" } } }), "spec.owner.name"),
             (json!({ "spec": { "owner": { "kind": "user" } } }), "spec.owner.kind"),
             (json!({ "spec": { "plugins": [{ "kind": "A" }, { "kind": "A" }] } }), "spec.plugins"),
-            (json!({ "spec": { "resourceQuotaSpec": { "hard": { "cpu": -1 } } } }), "spec.resourceQuotaSpec.hard.cpu"),
+            (
+                json!({ "spec": { "resourceQuotaSpec": { "hard": { "cpu": -1 } } } }),
+                "spec.resourceQuotaSpec.hard.cpu",
+            ),
         ] {
             let params = PatchParams { dry_run: true, ..PatchParams::default() };
             match world.profiles().patch(&name, &params, &Patch::Merge(&change)).await {
@@ -147,9 +163,13 @@ fn two_plugins_of_one_kind_are_refused() {
             raw_profile(version, &unique("plugins"), spec)
         };
         for version in SERVED_VERSIONS {
-            let refusal = refused(world, &with(version, &["WorkloadIdentity", "Other", "WorkloadIdentity"])).await;
+            let refusal =
+                refused(world, &with(version, &["WorkloadIdentity", "Other", "WorkloadIdentity"])).await;
             assert_mentions(&refusal, &["spec.plugins", "must not hold two of one kind"]);
-            assert_mentions(&refused(world, &with(version, &[""])).await, &["spec.plugins[0].kind", "at least 1"]);
+            assert_mentions(
+                &refused(world, &with(version, &[""])).await,
+                &["spec.plugins[0].kind", "at least 1"],
+            );
             accepted(world, &with(version, &["WorkloadIdentity", "AwsIamForServiceAccount"])).await;
         }
     });
@@ -164,11 +184,32 @@ fn quantities_are_numbers_or_text_and_nothing_else() {
             raw_profile(version, &unique("quantity"), spec)
         };
         for version in SERVED_VERSIONS {
-            for cpu in [json!("two"), json!("1.5.0"), json!(""), json!("5 Gi"), json!("-1"), json!("1gi"), json!(-1), json!(1.5), json!(true)] {
+            for cpu in [
+                json!("two"),
+                json!("1.5.0"),
+                json!(""),
+                json!("5 Gi"),
+                json!("-1"),
+                json!("1gi"),
+                json!(-1),
+                json!(1.5),
+                json!(true),
+            ] {
                 let refusal = refused(world, &with(version, &cpu)).await;
                 assert_mentions(&refusal, &["spec.resourceQuotaSpec.hard.cpu"]);
             }
-            for cpu in [json!(0), json!(2), json!("2"), json!("1.5"), json!(".5"), json!("500m"), json!("4Gi"), json!("1e3"), json!("1E3"), json!("2E")] {
+            for cpu in [
+                json!(0),
+                json!(2),
+                json!("2"),
+                json!("1.5"),
+                json!(".5"),
+                json!("500m"),
+                json!("4Gi"),
+                json!("1e3"),
+                json!("1E3"),
+                json!("2E"),
+            ] {
                 accepted(world, &with(version, &cpu)).await;
             }
         }
@@ -190,7 +231,10 @@ fn every_sample_of_the_repository_becomes_ready() {
         let mut samples = 0;
         for entry in std::fs::read_dir(folder).unwrap() {
             let file = entry.unwrap().file_name().into_string().unwrap();
-            for document in serde_saphyr::from_multiple::<Value>(&repository_file(&format!("manifests/samples/{file}"))).unwrap() {
+            for document in
+                serde_saphyr::from_multiple::<Value>(&repository_file(&format!("manifests/samples/{file}")))
+                    .unwrap()
+            {
                 let profile: DynamicObject = serde_json::from_value(document).unwrap();
                 let stored = create_renamed(world, profile.clone()).await;
                 assert_eq!(stored.data["spec"], profile.data["spec"], "{file}: nothing is pruned");
@@ -204,7 +248,10 @@ fn every_sample_of_the_repository_becomes_ready() {
 
 /// Samples that users of the Go controller have, with whether a plugin is in them, which may have something to say.
 const GO_SAMPLES: [(&str, bool); 5] = [
-    ("{apiVersion: kubeflow.org/v1, kind: Profile, metadata: {name: kubeflow-user}, spec: {owner: {kind: User, name: user@example.com}}}", false),
+    (
+        "{apiVersion: kubeflow.org/v1, kind: Profile, metadata: {name: kubeflow-user}, spec: {owner: {kind: User, name: user@example.com}}}",
+        false,
+    ),
     (
         "
 apiVersion: kubeflow.org/v1beta1
@@ -298,7 +345,11 @@ fn both_versions_show_one_object() {
             let plugins = json!([{ "kind": "Other", "apiVersion": "example.com/v1", "spec": { "any": { "thing": [1, "2"] } } }]);
             let quota = json!({ "hard": { "cpu": 2, "memory": "2Gi" }, "scopes": ["BestEffort"] });
             let spec = json!({ "owner": owner, "plugins": plugins, "resourceQuotaSpec": quota });
-            world.raw_profiles(version).create(&PostParams::default(), &raw_profile(version, &name, spec.clone())).await.unwrap();
+            world
+                .raw_profiles(version)
+                .create(&PostParams::default(), &raw_profile(version, &name, spec.clone()))
+                .await
+                .unwrap();
             world.reported(&name).await;
             let mut shown = Vec::new();
             for version in SERVED_VERSIONS {
@@ -328,7 +379,9 @@ fn every_field_is_explained() {
             let mut fields = Vec::new();
             walk(&schema, "profile", &mut fields);
             assert!(fields.len() >= 25, "{fields:#?}");
-            for field in ["profile.spec.owner.name", "profile.spec.plugins.spec", "profile.status.conditions.reason"] {
+            for field in
+                ["profile.spec.owner.name", "profile.spec.plugins.spec", "profile.status.conditions.reason"]
+            {
                 assert!(fields.iter().any(|(path, _)| path == field), "{field} is among {fields:#?}");
             }
             for (path, description) in fields {
@@ -354,8 +407,13 @@ fn kubectl_lists_owner_readiness_and_reason() {
         for resource in ["profiles", "profiles.v1beta1.kubeflow.org", "kubeflow"] {
             let text = world.kubectl(&["get", resource]).await;
             let mut lines = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
-            assert_eq!(lines.next().unwrap(), ["NAME", "OWNER", "READY", "REASON", "AGE"], "kubectl get {resource}");
-            let line = lines.find(|line| line[0].trim_start_matches("profile.kubeflow.org/") == name).unwrap();
+            assert_eq!(
+                lines.next().unwrap(),
+                ["NAME", "OWNER", "READY", "REASON", "AGE"],
+                "kubectl get {resource}"
+            );
+            let line =
+                lines.find(|line| line[0].trim_start_matches("profile.kubeflow.org/") == name).unwrap();
             assert_eq!(line[1..4], ["jane@example.com", "True", "Reconciled"], "kubectl get {resource}");
             assert!(line[4].ends_with(['s', 'm']), "{line:?}");
         }

@@ -17,7 +17,12 @@ fn without_istio_all_but_the_policy_is_in_place_and_the_policy_follows_when_isti
         let name = "early";
         world.create_profile(name, "jane@example.com").await;
         let ready = world.not_ready(name, "KindNotServed").await;
-        for text in ["AuthorizationPolicy", "ns-owner-access-istio", "this cluster does not serve", "security.istio.io/v1"] {
+        for text in [
+            "AuthorizationPolicy",
+            "ns-owner-access-istio",
+            "this cluster does not serve",
+            "security.istio.io/v1",
+        ] {
             assert!(ready.message.contains(text), "{} says {text:?}", ready.message);
         }
         let profile = world.profiles().get(name).await.unwrap();
@@ -30,7 +35,9 @@ fn without_istio_all_but_the_policy_is_in_place_and_the_policy_follows_when_isti
         }
 
         let uid = profile.uid().unwrap();
-        let is_owned = |references: &[k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference]| references[0].uid == uid;
+        let is_owned = |references: &[k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference]| {
+            references[0].uid == uid
+        };
         assert!(is_owned(world.namespaces().get(name).await.unwrap().owner_references()));
         for binding in ["default-editor", "default-viewer", "namespaceAdmin"] {
             assert!(is_owned(world.role_bindings(name).get(binding).await.unwrap().owner_references()));
@@ -49,7 +56,8 @@ fn without_istio_all_but_the_policy_is_in_place_and_the_policy_follows_when_isti
             events.iter().any(|event| event.reason.as_deref() == Some("Reconciled")).then_some(events)
         })
         .await;
-        let warnings: Vec<_> = events.iter().filter(|event| event.type_.as_deref() == Some("Warning")).collect();
+        let warnings: Vec<_> =
+            events.iter().filter(|event| event.type_.as_deref() == Some("Warning")).collect();
         assert_eq!(warnings.len(), 1, "{warnings:#?}");
         assert_eq!(warnings[0].reason.as_deref(), Some("KindNotServed"));
         let profile = world.ready_profile("late", "jane@example.com").await;
