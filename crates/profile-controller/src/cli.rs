@@ -1,6 +1,8 @@
 //! The command line: what can be set, checked before anything starts.
 
-use std::{ffi::OsString, net::SocketAddr, num::NonZeroU16, path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    ffi::OsString, net::SocketAddr, num::NonZeroU16, path::PathBuf, process::ExitCode, time::Duration,
+};
 
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use profile_render::{
@@ -16,7 +18,12 @@ use crate::{go_flags, logging, render, run};
 /// inside a pod against its own. Flags may be written with one dash or two.
 #[derive(Debug, Parser)]
 // As in Go, of a flag that is given twice the last one counts: patches of a Deployment add to its arguments.
-#[command(name = "profile-controller", version, args_conflicts_with_subcommands = true, args_override_self = true)]
+#[command(
+    name = "profile-controller",
+    version,
+    args_conflicts_with_subcommands = true,
+    args_override_self = true
+)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -95,15 +102,33 @@ pub(crate) struct PlatformArgs {
     pub(crate) namespace_labels_path: PathBuf,
 
     /// Mesh identity of the ingress gateway.
-    #[arg(long, env = "ISTIO_INGRESS_GATEWAY_PRINCIPAL", default_value = "", hide_default_value = true, value_name = "PRINCIPAL")]
+    #[arg(
+        long,
+        env = "ISTIO_INGRESS_GATEWAY_PRINCIPAL",
+        default_value = "",
+        hide_default_value = true,
+        value_name = "PRINCIPAL"
+    )]
     istio_ingress_gateway_principal: String,
 
     /// Mesh identity of the Kubeflow Pipelines user interface.
-    #[arg(long, env = "KFP_UI_PRINCIPAL", default_value = "", hide_default_value = true, value_name = "PRINCIPAL")]
+    #[arg(
+        long,
+        env = "KFP_UI_PRINCIPAL",
+        default_value = "",
+        hide_default_value = true,
+        value_name = "PRINCIPAL"
+    )]
     kfp_ui_principal: String,
 
     /// Mesh identity of the notebook controller.
-    #[arg(long, env = "NOTEBOOK_CONTROLLER_PRINCIPAL", default_value = "", hide_default_value = true, value_name = "PRINCIPAL")]
+    #[arg(
+        long,
+        env = "NOTEBOOK_CONTROLLER_PRINCIPAL",
+        default_value = "",
+        hide_default_value = true,
+        value_name = "PRINCIPAL"
+    )]
     notebook_controller_principal: String,
 }
 
@@ -152,10 +177,11 @@ impl PlatformArgs {
 /// Reads the arguments and does what they ask for.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args = go_flags::normalise(&Cli::command(), args);
-    let cli = match Cli::command().try_get_matches_from(args).and_then(|matches| Cli::from_arg_matches(&matches)) {
-        Ok(cli) => cli,
-        Err(error) => error.exit(),
-    };
+    let cli =
+        match Cli::command().try_get_matches_from(args).and_then(|matches| Cli::from_arg_matches(&matches)) {
+            Ok(cli) => cli,
+            Err(error) => error.exit(),
+        };
     let result = match cli.command {
         Some(Command::Render(args)) => render::render(&args),
         None => {
@@ -177,13 +203,19 @@ fn parse_bind_address(text: &str) -> Result<BindAddress, String> {
     if text == "0" || text.is_empty() {
         return Ok(None);
     }
-    let with_host = if text.starts_with(':') { format!("[::]{text}") } else { text.replacen("localhost:", "127.0.0.1:", 1) };
-    let address = with_host.parse().map_err(|_| "write IP:PORT, :PORT for every address, or 0 for none".to_owned())?;
+    let with_host = if text.starts_with(':') {
+        format!("[::]{text}")
+    } else {
+        text.replacen("localhost:", "127.0.0.1:", 1)
+    };
+    let address =
+        with_host.parse().map_err(|_| "write IP:PORT, :PORT for every address, or 0 for none".to_owned())?;
     Ok(Some(address))
 }
 
 fn parse_header(text: &str) -> Result<String, String> {
-    let name = http::HeaderName::try_from(text).map_err(|_| "write the name of an HTTP header, such as kubeflow-userid")?;
+    let name = http::HeaderName::try_from(text)
+        .map_err(|_| "write the name of an HTTP header, such as kubeflow-userid")?;
     Ok(name.as_str().to_owned())
 }
 
@@ -231,8 +263,15 @@ mod tests {
     #[test]
     fn the_arguments_of_the_reference_deployment_are_accepted() {
         let args = parse(&[
-            "-userid-header", "kubeflow-userid", "-userid-prefix", "", "-workload-identity", "",
-            "--leader-elect", "--health-probe-bind-address=:9876", "--metrics-bind-address=0",
+            "-userid-header",
+            "kubeflow-userid",
+            "-userid-prefix",
+            "",
+            "-workload-identity",
+            "",
+            "--leader-elect",
+            "--health-probe-bind-address=:9876",
+            "--metrics-bind-address=0",
         ])
         .unwrap();
         let config = args.platform.config(NamespaceLabels::default());
@@ -247,7 +286,10 @@ mod tests {
     fn the_defaults_are_those_of_the_contract() {
         let args = parse(&[]).unwrap();
         assert_eq!(args.platform.config(NamespaceLabels::default()), PlatformConfig::default());
-        assert_eq!(args.platform.namespace_labels_path, PathBuf::from("/etc/profile-controller/namespace-labels.yaml"));
+        assert_eq!(
+            args.platform.namespace_labels_path,
+            PathBuf::from("/etc/profile-controller/namespace-labels.yaml")
+        );
         assert_eq!(args.metrics_bind_address, Some("[::]:8080".parse().unwrap()));
         assert_eq!(args.health_probe_bind_address, Some("[::]:9876".parse().unwrap()));
         assert!(!args.leader_elect);
@@ -256,7 +298,9 @@ mod tests {
 
     #[test]
     fn booleans_may_be_given_as_go_gives_them() {
-        for (args, expected) in [(["-leader-elect=true"], true), (["--leader-elect=false"], false), (["-leader-elect"], true)] {
+        for (args, expected) in
+            [(["-leader-elect=true"], true), (["--leader-elect=false"], false), (["-leader-elect"], true)]
+        {
             assert_eq!(parse(&args).unwrap().leader_elect, expected, "{args:?}");
         }
     }

@@ -103,7 +103,11 @@ pub enum Refusal {
 ///
 /// # Errors
 /// When its name is reserved or a field is not as it has to be; the first problem found is reported.
-pub fn validate(metadata: &ObjectMeta, spec: &ProfileSpec, config: &PlatformConfig) -> Result<ValidProfile, Refusal> {
+pub fn validate(
+    metadata: &ObjectMeta,
+    spec: &ProfileSpec,
+    config: &PlatformConfig,
+) -> Result<ValidProfile, Refusal> {
     let name = metadata.name.clone().unwrap_or_default();
     if !is_dns_label(&name) {
         let problem = "becomes the name of a namespace: at most 63 lower-case letters, digits and '-', \
@@ -164,8 +168,10 @@ fn validate_plugins(plugins: &[Plugin]) -> Result<(), InvalidField> {
     match plugins.iter().find(|plugin| !kinds.insert(&plugin.kind)) {
         None => Ok(()),
         Some(plugin) => {
-            let problem =
-                format!("must not hold two of kind {}: merge their settings into one, or remove one", plugin.kind);
+            let problem = format!(
+                "must not hold two of kind {}: merge their settings into one, or remove one",
+                plugin.kind
+            );
             Err(InvalidField::new("spec.plugins", problem))
         }
     }

@@ -148,8 +148,10 @@ impl World {
     pub(crate) async fn with(builder: dev_cluster::Builder) -> Self {
         let cluster = builder.manifest(installation()).start().await.expect("a control plane");
         let admin = cluster.admin();
-        let kubeconfig =
-            cluster.service_account_kubeconfig(SYSTEM_NAMESPACE, SERVICE_ACCOUNT).await.expect("a kubeconfig");
+        let kubeconfig = cluster
+            .service_account_kubeconfig(SYSTEM_NAMESPACE, SERVICE_ACCOUNT)
+            .await
+            .expect("a kubeconfig");
         Self { cluster, admin, kubeconfig }
     }
 
@@ -162,8 +164,15 @@ impl World {
     pub(crate) async fn install_crd(&self) {
         self.cluster.apply(&repository_file(CRD)).await.expect("installing the CRD");
         let dry_run = PostParams { dry_run: true, ..PostParams::default() };
-        let wrong = raw_profile(STORED_VERSION, &unique("refused"), json!({ "owner": { "kind": "User", "name": "*" } }));
-        until("the rules hold", async || self.raw_profiles(STORED_VERSION).create(&dry_run, &wrong).await.err()).await;
+        let wrong = raw_profile(
+            STORED_VERSION,
+            &unique("refused"),
+            json!({ "owner": { "kind": "User", "name": "*" } }),
+        );
+        until("the rules hold", async || {
+            self.raw_profiles(STORED_VERSION).create(&dry_run, &wrong).await.err()
+        })
+        .await;
     }
 
     /// Starts a controller under its own role, with Kubeflow's flags and further ones.
@@ -251,7 +260,9 @@ impl World {
     pub(crate) async fn not_ready(&self, name: &str, reason: &str) -> ProfileCondition {
         let holds = |profile: &Profile| {
             let ready = condition(profile, ProfileCondition::READY);
-            !ready.is_true() && ready.reason == reason && ready.observed_generation == profile.metadata.generation
+            !ready.is_true()
+                && ready.reason == reason
+                && ready.observed_generation == profile.metadata.generation
         };
         let profile = self.profile_where(name, reason, holds).await;
         condition(&profile, ProfileCondition::READY)
@@ -264,7 +275,10 @@ impl World {
             let profile = self.raw_profiles(STORED_VERSION).get_opt(name).await.ok().flatten()?;
             let status: ProfileStatus = serde_json::from_value(profile.data["status"].clone()).ok()?;
             let latest = profile.metadata.generation;
-            status.condition(ProfileCondition::READY).filter(|ready| ready.observed_generation == latest).cloned()
+            status
+                .condition(ProfileCondition::READY)
+                .filter(|ready| ready.observed_generation == latest)
+                .cloned()
         })
         .await
     }
@@ -325,7 +339,10 @@ impl World {
         for (resource, names) in owned_objects(profile) {
             let api: Api<DynamicObject> = Api::namespaced_with(self.admin.clone(), &name, &resource);
             let list = api.list(&ListParams::default()).await.expect("listing");
-            let owned = list.items.into_iter().filter(|object| object.owner_references().iter().any(|r| r.uid == uid));
+            let owned = list
+                .items
+                .into_iter()
+                .filter(|object| object.owner_references().iter().any(|r| r.uid == uid));
             let mut found: Vec<String> = owned.map(|object| object.name_any()).collect();
             found.sort_unstable();
             assert_eq!(found, names, "{} of Profile {name}", resource.plural);
@@ -383,7 +400,9 @@ impl Controller {
     /// Waits for a log line whose message contains a text.
     pub(crate) async fn logged(&self, text: &str) -> Value {
         until(&format!("a log line with {text:?}"), async || {
-            self.log().into_iter().find(|line| line["message"].as_str().is_some_and(|message| message.contains(text)))
+            self.log()
+                .into_iter()
+                .find(|line| line["message"].as_str().is_some_and(|message| message.contains(text)))
         })
         .await
     }
@@ -391,9 +410,14 @@ impl Controller {
     /// What it serves under a path: status and body.
     pub(crate) async fn get(&self, server: Server, path: &str) -> (u16, String) {
         let line = self.logged(server.log_line()).await;
-        let address = line["message"].as_str().and_then(|message| message.rsplit(' ').next()).expect("an address").to_owned();
+        let address = line["message"]
+            .as_str()
+            .and_then(|message| message.rsplit(' ').next())
+            .expect("an address")
+            .to_owned();
         let url = format!("http://{address}{path}");
-        let output = tokio::process::Command::new("curl").args(["-s", "-w", "\n%{http_code}", &url]).output().await;
+        let output =
+            tokio::process::Command::new("curl").args(["-s", "-w", "\n%{http_code}", &url]).output().await;
         let text = String::from_utf8(output.expect("curl").stdout).expect("text");
         let (body, code) = text.rsplit_once('\n').expect("a status");
         (code.parse().expect("a status"), body.to_owned())
@@ -448,7 +472,8 @@ pub(crate) fn raw_profile(version: &str, name: &str, spec: Value) -> DynamicObje
 pub(crate) fn pod(name: &str, cpu: &str) -> Pod {
     let resources = json!({ "requests": { "cpu": cpu }, "limits": { "cpu": cpu } });
     let container = json!({ "name": "main", "image": "none.example/none", "resources": resources });
-    serde_json::from_value(json!({ "metadata": { "name": name }, "spec": { "containers": [container] } })).expect("a pod")
+    serde_json::from_value(json!({ "metadata": { "name": name }, "spec": { "containers": [container] } }))
+        .expect("a pod")
 }
 
 /// What is installed beside the CRD: roles, the controller's account and its bindings.
@@ -482,6 +507,9 @@ roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: profiles-leade
 subjects: [{{kind: ServiceAccount, name: {SERVICE_ACCOUNT}, namespace: {SYSTEM_NAMESPACE}}}]
 "
     );
-    let role = files[1].replace("  name: profiles-leader-election-role", &format!("  name: profiles-leader-election-role\n  namespace: {SYSTEM_NAMESPACE}"));
+    let role = files[1].replace(
+        "  name: profiles-leader-election-role",
+        &format!("  name: profiles-leader-election-role\n  namespace: {SYSTEM_NAMESPACE}"),
+    );
     [bindings, files[0].clone(), role, files[2].clone()].join("\n---\n")
 }
