@@ -27,7 +27,11 @@ use crate::{ProfileStatus, ResourceQuotaSpec, Subject};
         "oldSelf.hasValue() || (self.metadata.name.size() <= 63 && self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$'))"
     )
     .message("metadata.name becomes the name of a namespace: at most 63 lower-case letters, digits and '-', starting and ending with a letter or digit")
-    .optional_old_self(true)
+    .optional_old_self(true),
+    validation = Rule::new("has(self.spec) || (oldSelf.hasValue() && !has(oldSelf.value().spec))")
+        .message("spec is required: write spec.owner, which says who the namespace belongs to")
+        .field_path(".spec")
+        .optional_old_self(true)
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ProfileSpec {
@@ -79,7 +83,9 @@ fn plugins_schema(generator: &mut SchemaGenerator) -> Schema {
         "items": generator.subschema_for::<Plugin>(),
         "maxItems": MAX_PLUGINS,
         "x-kubernetes-validations": [{
-            "rule": "self.all(plugin, self.exists_one(other, other.kind == plugin.kind))",
+            // `has`, because an old object may lack the required field: a rule that cannot be evaluated would keep it from
+            // being changed or deleted.
+            "rule": "self.all(plugin, !has(plugin.kind) || self.exists_one(other, has(other.kind) && other.kind == plugin.kind))",
             "message": "plugins must not hold two of one kind: merge their settings into one, or remove one",
         }],
     })

@@ -119,6 +119,8 @@ impl JsonSchema for Quantity {
         json_schema!({
             "description": "An amount: a whole number, or text such as 500m or 4Gi.",
             "x-kubernetes-int-or-string": true,
+            // For numbers; text is measured by the pattern.
+            "minimum": 0,
             // The pattern of every Kubernetes quantity, less the sign that a limit cannot have.
             "pattern": r"^\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?[0-9]+))?$",
         })

@@ -42,24 +42,25 @@ impl SubjectKind {
 /// `kind` is text here, because objects from before these rules existed have to stay readable;
 /// [`SubjectKind::parse`] says which kind it is.
 // The rules below are not evaluated again while the owner stays as it is (ratcheting), so an old object that violates
-// one can still be changed elsewhere and deleted.
+// one can still be changed elsewhere and deleted. A rule that cannot be evaluated fails in spite of ratcheting, hence
+// `has` even for required fields: old objects may lack them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("self.kind in ['User', 'Group', 'ServiceAccount']")
+    validation = Rule::new("!has(self.kind) || self.kind in ['User', 'Group', 'ServiceAccount']")
         .message("kind must be User, Group or ServiceAccount")
         .field_path(".kind"),
-    validation = Rule::new("self.kind != 'ServiceAccount' || (has(self.__namespace__) && self.__namespace__ != '')")
+    validation = Rule::new("!has(self.kind) || self.kind != 'ServiceAccount' || (has(self.__namespace__) && self.__namespace__ != '')")
         .message("namespace is required when kind is ServiceAccount: name the namespace that the ServiceAccount lives in"),
     validation = Rule::new(
-        "self.kind != 'ServiceAccount' || (self.name.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$') \
+        "!has(self.kind) || !has(self.name) || self.kind != 'ServiceAccount' || (self.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$') \
          && (!has(self.__namespace__) || self.__namespace__.matches('^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$')))"
     )
     .message("name and namespace of a ServiceAccount must be valid object names: lower-case letters, digits and '-' (in name also '.')"),
-    validation = Rule::new("!self.name.contains('*')")
+    validation = Rule::new("!has(self.name) || !self.name.contains('*')")
         .message("name must not contain '*': Istio would match it as a wildcard and let other users in; write the one name that is meant")
         .field_path(".name"),
-    validation = Rule::new("self.name.matches('^[^\\\\s\\\\p{Cc}]([^\\\\p{Cc}]*[^\\\\s\\\\p{Cc}])?$')")
+    validation = Rule::new("!has(self.name) || self.name.matches('^[^\\\\s\\\\p{Cc}]([^\\\\p{Cc}]*[^\\\\s\\\\p{Cc}])?$')")
         .message("name must be one non-empty name, without white space around it and without control characters")
         .field_path(".name"),
     validation = Rule::new("!has(self.apiGroup) || self.apiGroup in ['', 'rbac.authorization.k8s.io']")

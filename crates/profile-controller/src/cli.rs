@@ -17,7 +17,13 @@ use crate::{go_flags, logging, render, run};
 /// Without a command it runs the controller: against the cluster of the current kubeconfig (KUBECONFIG, ~/.kube/config), or
 /// inside a pod against its own. Flags may be written with one dash or two.
 #[derive(Debug, Parser)]
-#[command(name = "profile-controller", version, args_conflicts_with_subcommands = true)]
+// As in Go, of a flag that is given twice the last one counts: patches of a Deployment add to its arguments.
+#[command(
+    name = "profile-controller",
+    version,
+    args_conflicts_with_subcommands = true,
+    args_override_self = true
+)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     command: Option<Command>,

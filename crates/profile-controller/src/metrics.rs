@@ -136,14 +136,11 @@ impl Metrics {
         if !waiting.contains(profile) {
             waiting.insert(profile.to_owned());
         }
-        self.depth.set(i64::try_from(waiting.len()).unwrap_or(i64::MAX));
     }
 
     /// A Profile is being looked at.
     pub(crate) fn started(&self, profile: &str) {
-        let mut waiting = self.waiting.lock();
-        waiting.remove(profile);
-        self.depth.set(i64::try_from(waiting.len()).unwrap_or(i64::MAX));
+        self.waiting.lock().remove(profile);
         self.active.inc();
     }
 
@@ -201,6 +198,12 @@ impl Metrics {
     }
 
     fn count(&self, profiles: &Profiles) {
+        // One that was deleted while it waited is never looked at.
+        let mut waiting = self.waiting.lock();
+        waiting.retain(|name| profiles.get(name).is_some());
+        self.depth.set(i64::try_from(waiting.len()).unwrap_or(i64::MAX));
+        drop(waiting);
+
         self.profiles.reset();
         for profile in profiles.store().state() {
             let ready = profile.status.condition(ProfileCondition::READY);

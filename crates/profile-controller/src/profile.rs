@@ -5,7 +5,7 @@ use std::fmt;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Api, ResourceExt, api::Patch, api::PatchParams};
 use profile_api::{Profile, ProfileSpec, ProfileStatus, names::FINALIZER};
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::{
@@ -47,10 +47,22 @@ impl From<Raw> for ReadProfile {
         }
         Self {
             metadata,
-            spec: serde_json::from_value(raw.spec).map_err(|error| format!("spec: {error}")),
+            spec: decode(&raw.spec, "spec"),
             status: serde_json::from_value(raw.status).unwrap_or_default(),
         }
     }
+}
+
+/// Decodes a part of a Profile; an error names the field in which it is.
+///
+/// # Errors
+/// As `<path of the field>: <what is wrong>`, the path starting with `part`.
+pub(crate) fn decode<T: DeserializeOwned>(value: &Value, part: &str) -> Result<T, String> {
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let path = error.path().to_string();
+        let below = if path == "." { String::new() } else { format!(".{path}") };
+        format!("{part}{below}: {}", error.into_inner())
+    })
 }
 
 impl ReadProfile {

@@ -6,12 +6,12 @@ use std::{
     path::Path,
 };
 
-use anyhow::{Context, ensure};
-use profile_api::Profile;
+use anyhow::{Context, anyhow, ensure};
+use profile_api::{Profile, ProfileSpec};
 use profile_render::{PlatformConfig, render as render_objects, validate};
 use serde_json::Value;
 
-use crate::{cli::RenderArgs, labels_file};
+use crate::{cli::RenderArgs, labels_file, profile::decode};
 
 /// Stands for the UID that the API server gives to the Profile, which the owner references name.
 const UNKNOWN_UID: &str = "00000000-0000-0000-0000-000000000000";
@@ -59,6 +59,8 @@ fn objects(value: Value, config: &PlatformConfig) -> anyhow::Result<Vec<Value>> 
         "expected a Profile of {}, found kind {kind} of apiVersion {version}",
         versions.join(" or ")
     );
+    // Checked first, for an error that names the field.
+    decode::<ProfileSpec>(&value["spec"], "spec").map_err(|error| anyhow!("not a valid Profile: {error}"))?;
     let mut profile: Profile = serde_json::from_value(value).context("not a valid Profile")?;
     profile.metadata.uid.get_or_insert_with(|| UNKNOWN_UID.to_owned());
     let rendered = render_objects(&validate(&profile.metadata, &profile.spec, config)?, config);

@@ -44,9 +44,7 @@ async fn run(args: RunArgs) -> anyhow::Result<()> {
     if !args.workload_identity.is_empty() {
         warn!("--workload-identity has no effect: this build has no WorkloadIdentity plugin");
     }
-    let kube_config = Config::infer()
-        .await
-        .context("no cluster to talk to: neither a kubeconfig nor a pod's service account")?;
+    let kube_config = Config::infer().await.with_context(no_cluster)?;
     let lease_namespace =
         args.leader_election_namespace.clone().unwrap_or_else(|| kube_config.default_namespace.clone());
     let metrics = Arc::new(Metrics::new(args.max_concurrent_reconciles.get())?);
@@ -72,6 +70,13 @@ async fn run(args: RunArgs) -> anyhow::Result<()> {
         return Ok(());
     }
     lead(client, lease_namespace, role, context, concurrency, stop).await
+}
+
+fn no_cluster() -> String {
+    let kubeconfig = std::env::var("KUBECONFIG").unwrap_or_else(|_| "~/.kube/config".to_owned());
+    format!(
+        "no cluster to talk to: neither a kubeconfig that can be used ({kubeconfig}) nor a pod's service account"
+    )
 }
 
 /// Waits for the leadership, then works until told to stop or until the leadership is lost.

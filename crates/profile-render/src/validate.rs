@@ -3,8 +3,10 @@
 //! The API server checks most of this before an object is stored. It is checked again because objects from before the
 //! rules existed are still there, and because `render` works without an API server.
 
+use std::collections::BTreeSet;
+
 use kube::core::ObjectMeta;
-use profile_api::{ProfileSpec, ResourceQuotaSpec, Subject, SubjectKind};
+use profile_api::{Plugin, ProfileSpec, ResourceQuotaSpec, Subject, SubjectKind};
 use thiserror::Error;
 
 use crate::{PlatformConfig, labels::is_dns_label};
@@ -116,6 +118,7 @@ pub fn validate(
         return Err(Refusal::ReservedName { pattern: pattern.to_owned(), name });
     }
     let owner = validate_owner(&spec.owner)?;
+    validate_plugins(&spec.plugins)?;
     let quota = spec.resource_quota_spec.clone().filter(|quota| !quota.hard.is_empty());
     if let Some(quota) = &quota {
         validate_quota(quota)?;
@@ -157,6 +160,21 @@ fn validate_owner_name(name: &str) -> Result<String, InvalidField> {
         return Ok(name.to_owned());
     };
     Err(InvalidField::new("spec.owner.name", problem))
+}
+
+/// Two of one kind would each undo what the other grants.
+fn validate_plugins(plugins: &[Plugin]) -> Result<(), InvalidField> {
+    let mut kinds = BTreeSet::new();
+    match plugins.iter().find(|plugin| !kinds.insert(&plugin.kind)) {
+        None => Ok(()),
+        Some(plugin) => {
+            let problem = format!(
+                "must not hold two of kind {}: merge their settings into one, or remove one",
+                plugin.kind
+            );
+            Err(InvalidField::new("spec.plugins", problem))
+        }
+    }
 }
 
 fn validate_quota(quota: &ResourceQuotaSpec) -> Result<(), InvalidField> {

@@ -57,7 +57,7 @@ pub(super) async fn measure(
     fs::write(&labels, "bench/first: \"1\"\n")?;
     let mut bench = Bench { cluster, subject, labels, phases: Vec::new() };
     work::create(&cluster.admin(), 0..count).await?;
-    let controller = bench.from_nothing_to_ready(count).await?;
+    let controller = bench.get_ready(count).await?;
     let latencies = bench.one_by_one(&controller, count, latency_profiles).await?;
     drop(controller);
     let count = count + latency_profiles;
@@ -69,7 +69,7 @@ pub(super) async fn measure(
 }
 
 impl Bench<'_> {
-    async fn from_nothing_to_ready(&mut self, count: usize) -> anyhow::Result<Running> {
+    async fn get_ready(&mut self, count: usize) -> anyhow::Result<Running> {
         let mark = self.cluster.audit().settled().await?;
         let bar = progress(format!("{}: from nothing to ready", self.subject.name()), count);
         let in_place = if self.subject.reports_ready {

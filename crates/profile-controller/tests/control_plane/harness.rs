@@ -16,17 +16,17 @@ use std::{
 use dev_cluster::{Assets, Cluster, Process};
 use k8s_openapi::{
     api::{
-        core::v1::{Namespace, Pod, ResourceQuota, ServiceAccount},
+        core::v1::{Event, Namespace, Pod, ResourceQuota, ServiceAccount},
         rbac::v1::RoleBinding,
     },
     serde::de::DeserializeOwned,
 };
 use kube::{
     Api, Client, Resource, ResourceExt,
-    api::{DeleteParams, Patch, PatchParams, PostParams},
-    core::{ApiResource, DynamicObject, NamespaceResourceScope},
+    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
+    core::{ApiResource, DynamicObject, GroupVersionKind, NamespaceResourceScope},
 };
-use profile_api::{Profile, ProfileCondition, ProfileSpec, Subject};
+use profile_api::{Profile, ProfileCondition, ProfileSpec, ProfileStatus, STORED_VERSION, Subject, names};
 use profile_render::mesh::AuthorizationPolicy;
 use serde_json::{Value, json};
 use tokio::{
@@ -48,6 +48,28 @@ pub(crate) const CONTROLLER_USER: &str =
 
 /// The CRD, from the root of the repository.
 pub(crate) const CRD: &str = "manifests/base/crd/kubeflow.org_profiles.yaml";
+
+/// A CRD of Profiles that takes anything, as if from before there were rules: the versions of the Go controller, which has the
+/// status subresource on v1 only.
+const PERMISSIVE_CRD: &str = "
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: profiles.kubeflow.org}
+spec:
+  group: kubeflow.org
+  scope: Cluster
+  names: {kind: Profile, plural: profiles, singular: profile}
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    subresources: {status: {}}
+    schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
+  - name: v1beta1
+    served: true
+    storage: false
+    schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
+";
 
 /// The flags that Kubeflow's manifests give, with servers on ports of the system's choice.
 const FLAGS: [&str; 7] = [
@@ -139,9 +161,24 @@ impl World {
         Self { cluster, admin, kubeconfig }
     }
 
-    /// Installs the CRD, or updates it.
+    /// Starts a control plane whose CRD takes any Profile, so that it can hold those from before there were rules.
+    pub(crate) async fn permissive() -> Self {
+        Self::with(Cluster::builder().manifest(PERMISSIVE_CRD)).await
+    }
+
+    /// Installs the CRD, or updates it, and waits until its rules hold.
     pub(crate) async fn install_crd(&self) {
         self.cluster.apply(&repository_file(CRD)).await.expect("installing the CRD");
+        let dry_run = PostParams { dry_run: true, ..PostParams::default() };
+        let wrong = raw_profile(
+            STORED_VERSION,
+            &unique("refused"),
+            json!({ "owner": { "kind": "User", "name": "*" } }),
+        );
+        until("the rules hold", async || {
+            self.raw_profiles(STORED_VERSION).create(&dry_run, &wrong).await.err()
+        })
+        .await;
     }
 
     /// Starts a controller under its own role, with Kubeflow's flags and further ones.
@@ -163,6 +200,12 @@ impl World {
 
     pub(crate) fn profiles(&self) -> Api<Profile> {
         Api::all(self.admin.clone())
+    }
+
+    /// Profiles in one of the served versions, as they are stored: also those that do not decode.
+    pub(crate) fn raw_profiles(&self, version: &str) -> Api<DynamicObject> {
+        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(names::GROUP, version, names::KIND));
+        Api::all_with(self.admin.clone(), &resource)
     }
 
     pub(crate) fn namespaces(&self) -> Api<Namespace> {
@@ -231,6 +274,29 @@ impl World {
         condition(&profile, ProfileCondition::READY)
     }
 
+    /// Waits until the controller has said something about the latest spec of a Profile, one that does not decode included;
+    /// the condition `Ready`.
+    pub(crate) async fn reported(&self, name: &str) -> ProfileCondition {
+        until(&format!("Profile {name} has a status"), async || {
+            let profile = self.raw_profiles(STORED_VERSION).get_opt(name).await.ok().flatten()?;
+            let status: ProfileStatus = serde_json::from_value(profile.data["status"].clone()).ok()?;
+            let latest = profile.metadata.generation;
+            status
+                .condition(ProfileCondition::READY)
+                .filter(|ready| ready.observed_generation == latest)
+                .cloned()
+        })
+        .await
+    }
+
+    /// The Events about a Profile.
+    pub(crate) async fn events_about(&self, profile: &str) -> Vec<Event> {
+        // Events about cluster-scoped objects are in namespace default.
+        let about = format!("involvedObject.kind=Profile,involvedObject.name={profile}");
+        let events = self.namespaced::<Event>("default").list(&ListParams::default().fields(&about)).await;
+        events.expect("listing Events").items
+    }
+
     async fn profile_where(&self, name: &str, what: &str, holds: impl Fn(&Profile) -> bool) -> Profile {
         let what = format!("Profile {name} {what}");
         until(&what, async || self.profiles().get_opt(name).await.ok().flatten().filter(&holds)).await
@@ -278,7 +344,7 @@ impl World {
         let uid = profile.uid().expect("a uid");
         for (resource, names) in owned_objects(profile) {
             let api: Api<DynamicObject> = Api::namespaced_with(self.admin.clone(), &name, &resource);
-            let list = api.list(&kube::api::ListParams::default()).await.expect("listing");
+            let list = api.list(&ListParams::default()).await.expect("listing");
             let owned = list
                 .items
                 .into_iter()
@@ -327,10 +393,14 @@ impl Controller {
         until("the controller ends", async || self.process.ended().expect("a status")).await.code()
     }
 
+    /// Everything that it has printed so far.
+    pub(crate) fn printed(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
     /// The log so far, one JSON object a line.
     pub(crate) fn log(&self) -> Vec<Value> {
-        let text = std::fs::read_to_string(&self.log).unwrap_or_default();
-        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+        self.printed().lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
     /// Waits for a log line whose message contains a text.
@@ -396,6 +466,14 @@ where
 {
     let patched = api.patch(name, &PatchParams::default(), &Patch::Merge(body)).await;
     patched.unwrap_or_else(|error| panic!("patching {name}: {error}"));
+}
+
+/// A Profile with any spec, in one of the served versions.
+pub(crate) fn raw_profile(version: &str, name: &str, spec: Value) -> DynamicObject {
+    let api_version = format!("{}/{version}", names::GROUP);
+    let profile =
+        json!({ "apiVersion": api_version, "kind": names::KIND, "metadata": { "name": name }, "spec": spec });
+    serde_json::from_value(profile).expect("an object")
 }
 
 /// A pod that asks for some CPU.

@@ -1,14 +1,21 @@
 //! What the controller promises, against a real control plane: one file a behaviour.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod harness;
 
+mod command_line;
 mod concurrency;
 mod deletion;
 mod faults;
+mod isolation;
 mod labels_file;
 mod leader_election;
 mod objects;
+mod old_objects;
 mod request_counts;
+mod servers;
+mod status;
 mod takeover;
+mod validation;
+mod without_istio;
