@@ -3,6 +3,11 @@
 mod harness;
 
 mod deletion;
+mod drift;
 mod objects;
+mod owner_change;
+mod ownership;
+mod quota;
 mod request_counts;
 mod takeover;
+mod users;
