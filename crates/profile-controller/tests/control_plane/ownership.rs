@@ -123,6 +123,8 @@ fn a_namespace_that_an_admin_hands_over_is_adopted_with_what_is_in_it() {
         world.create_profile(&name, OWNER).await;
         let advice = world.not_ready(&name, "NamespaceNotOwned").await.message;
         assert!(advice.contains(&format!("{}={name}", names::ADOPT_ANNOTATION)), "{advice}");
+        world.caught_up().await;
+        assert_eq!(world.contents(&name).await, before);
 
         let adopt = json!({ "metadata": { "annotations": { names::ADOPT_ANNOTATION: name } } });
         patch(&world.namespaces(), &name, adopt).await;
