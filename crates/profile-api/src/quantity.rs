@@ -27,7 +27,11 @@ pub struct ParseQuantityError(String);
 
 impl fmt::Display for ParseQuantityError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} is not a quantity: write a number with an optional suffix, such as 2, 500m or 4Gi", self.0)
+        write!(
+            f,
+            "{:?} is not a quantity: write a number with an optional suffix, such as 2, 500m or 4Gi",
+            self.0
+        )
     }
 }
 
@@ -194,7 +198,9 @@ fn scale_to_nanos(number: &Decimal, exponent: i32, binary: u32) -> i128 {
             .checked_pow(power.unsigned_abs())
             .and_then(|factor| digits.checked_mul(factor))
             .unwrap_or(u128::MAX),
-        (Some(digits), _) => 10u128.checked_pow(power.unsigned_abs()).map_or(1, |factor| digits.div_ceil(factor)),
+        (Some(digits), _) => {
+            10u128.checked_pow(power.unsigned_abs()).map_or(1, |factor| digits.div_ceil(factor))
+        }
     };
     let magnitude = i128::try_from(magnitude).unwrap_or(i128::MAX);
     if number.negative { -magnitude } else { magnitude }

@@ -103,10 +103,16 @@ impl Context {
     }
 
     /// Makes one change; what is there afterwards.
-    pub(crate) async fn make(&self, desired: &Manifest, change: &Change) -> Result<Option<Arc<Observed>>, ApiError> {
+    pub(crate) async fn make(
+        &self,
+        desired: &Manifest,
+        change: &Change,
+    ) -> Result<Option<Arc<Observed>>, ApiError> {
         match change {
             Change::Create => self.create(desired).await.map(Some),
-            Change::Apply(patch) | Change::Label(patch) => self.patch(&desired.key, &patch.body).await.map(Some),
+            Change::Apply(patch) | Change::Label(patch) => {
+                self.patch(&desired.key, &patch.body).await.map(Some)
+            }
             Change::Replace(precondition) => {
                 self.try_create(desired).await?;
                 self.delete(&desired.key, precondition).await?;
@@ -149,13 +155,15 @@ impl Context {
 
     async fn patch(&self, key: &ObjectKey, body: &Value) -> Result<Arc<Observed>, ApiError> {
         let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-        let object = request("patch", key, self.api(key).patch(&key.name, &params, &Patch::Merge(body))).await?;
+        let object =
+            request("patch", key, self.api(key).patch(&key.name, &params, &Patch::Merge(body))).await?;
         Ok(self.remember(key, object))
     }
 
     async fn delete(&self, key: &ObjectKey, precondition: &Precondition) -> Result<(), ApiError> {
         let Precondition { uid, resource_version } = precondition.clone();
-        let preconditions = Some(Preconditions { uid: Some(uid), resource_version: Some(resource_version.clone()) });
+        let preconditions =
+            Some(Preconditions { uid: Some(uid), resource_version: Some(resource_version.clone()) });
         let params = DeleteParams { preconditions, ..DeleteParams::default() };
         match request("delete", key, self.api(key).delete(&key.name, &params)).await {
             Ok(_) => {}
@@ -241,12 +249,14 @@ impl ApiError {
     /// Whether nothing can be created because the namespace is being deleted.
     pub(crate) fn is_namespace_terminating(&self) -> bool {
         let details = self.status().and_then(|status| status.details.as_ref());
-        details.is_some_and(|details| details.causes.iter().any(|cause| cause.reason == "NamespaceTerminating"))
+        details
+            .is_some_and(|details| details.causes.iter().any(|cause| cause.reason == "NamespaceTerminating"))
     }
 
     /// Whether trying again helps.
     pub(crate) fn retry(&self) -> Retry {
-        let seconds = self.status().and_then(|status| status.details.as_ref()).map_or(0, |d| d.retry_after_seconds);
+        let seconds =
+            self.status().and_then(|status| status.details.as_ref()).map_or(0, |d| d.retry_after_seconds);
         match seconds {
             _ if self.is_rejected() => Retry::OnChange,
             0 => Retry::WithBackoff,
@@ -272,9 +282,13 @@ impl fmt::Display for ApiError {
 impl fmt::Display for RequestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Kube(kube::Error::Api(status)) if !status.message.is_empty() => f.write_str(&status.message),
+            Self::Kube(kube::Error::Api(status)) if !status.message.is_empty() => {
+                f.write_str(&status.message)
+            }
             Self::Kube(error) => error.fmt(f),
-            Self::TimedOut => write!(f, "no answer from the API server within {} s", REQUEST_TIMEOUT.as_secs()),
+            Self::TimedOut => {
+                write!(f, "no answer from the API server within {} s", REQUEST_TIMEOUT.as_secs())
+            }
         }
     }
 }

@@ -42,7 +42,9 @@ mod tests {
     #[test]
     fn the_delay_doubles_up_to_a_bound_and_starts_again_after_success() {
         let backoff = Backoff::default();
-        let within = |delay: Duration, middle: Duration| delay >= middle.mul_f64(0.75) && delay <= middle.mul_f64(1.25);
+        let within = |delay: Duration, middle: Duration| {
+            delay >= middle.mul_f64(0.75) && delay <= middle.mul_f64(1.25)
+        };
         for exponent in 0..20 {
             let expected = FIRST.saturating_mul(1 << exponent).min(LONGEST);
             assert!(within(backoff.next("a"), expected), "after {exponent} failures");

@@ -1,6 +1,8 @@
 //! The command line: what can be set, checked before anything starts.
 
-use std::{ffi::OsString, net::SocketAddr, num::NonZeroU16, path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    ffi::OsString, net::SocketAddr, num::NonZeroU16, path::PathBuf, process::ExitCode, time::Duration,
+};
 
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use profile_render::{
@@ -94,15 +96,33 @@ pub(crate) struct PlatformArgs {
     pub(crate) namespace_labels_path: PathBuf,
 
     /// Mesh identity of the ingress gateway.
-    #[arg(long, env = "ISTIO_INGRESS_GATEWAY_PRINCIPAL", default_value = "", hide_default_value = true, value_name = "PRINCIPAL")]
+    #[arg(
+        long,
+        env = "ISTIO_INGRESS_GATEWAY_PRINCIPAL",
+        default_value = "",
+        hide_default_value = true,
+        value_name = "PRINCIPAL"
+    )]
     istio_ingress_gateway_principal: String,
 
     /// Mesh identity of the Kubeflow Pipelines user interface.
-    #[arg(long, env = "KFP_UI_PRINCIPAL", default_value = "", hide_default_value = true, value_name = "PRINCIPAL")]
+    #[arg(
+        long,
+        env = "KFP_UI_PRINCIPAL",
+        default_value = "",
+        hide_default_value = true,
+        value_name = "PRINCIPAL"
+    )]
     kfp_ui_principal: String,
 
     /// Mesh identity of the notebook controller.
-    #[arg(long, env = "NOTEBOOK_CONTROLLER_PRINCIPAL", default_value = "", hide_default_value = true, value_name = "PRINCIPAL")]
+    #[arg(
+        long,
+        env = "NOTEBOOK_CONTROLLER_PRINCIPAL",
+        default_value = "",
+        hide_default_value = true,
+        value_name = "PRINCIPAL"
+    )]
     notebook_controller_principal: String,
 }
 
@@ -151,10 +171,11 @@ impl PlatformArgs {
 /// Reads the arguments and does what they ask for.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args = go_flags::normalise(&Cli::command(), args);
-    let cli = match Cli::command().try_get_matches_from(args).and_then(|matches| Cli::from_arg_matches(&matches)) {
-        Ok(cli) => cli,
-        Err(error) => error.exit(),
-    };
+    let cli =
+        match Cli::command().try_get_matches_from(args).and_then(|matches| Cli::from_arg_matches(&matches)) {
+            Ok(cli) => cli,
+            Err(error) => error.exit(),
+        };
     let result = match cli.command {
         Some(Command::Render(args)) => render::render(&args),
         None => {
@@ -176,13 +197,19 @@ fn parse_bind_address(text: &str) -> Result<BindAddress, String> {
     if text == "0" || text.is_empty() {
         return Ok(None);
     }
-    let with_host = if text.starts_with(':') { format!("[::]{text}") } else { text.replacen("localhost:", "127.0.0.1:", 1) };
-    let address = with_host.parse().map_err(|_| "write IP:PORT, :PORT for every address, or 0 for none".to_owned())?;
+    let with_host = if text.starts_with(':') {
+        format!("[::]{text}")
+    } else {
+        text.replacen("localhost:", "127.0.0.1:", 1)
+    };
+    let address =
+        with_host.parse().map_err(|_| "write IP:PORT, :PORT for every address, or 0 for none".to_owned())?;
     Ok(Some(address))
 }
 
 fn parse_header(text: &str) -> Result<String, String> {
-    let name = http::HeaderName::try_from(text).map_err(|_| "write the name of an HTTP header, such as kubeflow-userid")?;
+    let name = http::HeaderName::try_from(text)
+        .map_err(|_| "write the name of an HTTP header, such as kubeflow-userid")?;
     Ok(name.as_str().to_owned())
 }
 
@@ -230,8 +257,15 @@ mod tests {
     #[test]
     fn the_arguments_of_the_reference_deployment_are_accepted() {
         let args = parse(&[
-            "-userid-header", "kubeflow-userid", "-userid-prefix", "", "-workload-identity", "",
-            "--leader-elect", "--health-probe-bind-address=:9876", "--metrics-bind-address=0",
+            "-userid-header",
+            "kubeflow-userid",
+            "-userid-prefix",
+            "",
+            "-workload-identity",
+            "",
+            "--leader-elect",
+            "--health-probe-bind-address=:9876",
+            "--metrics-bind-address=0",
         ])
         .unwrap();
         let config = args.platform.config(NamespaceLabels::default());
@@ -246,7 +280,10 @@ mod tests {
     fn the_defaults_are_those_of_the_contract() {
         let args = parse(&[]).unwrap();
         assert_eq!(args.platform.config(NamespaceLabels::default()), PlatformConfig::default());
-        assert_eq!(args.platform.namespace_labels_path, PathBuf::from("/etc/profile-controller/namespace-labels.yaml"));
+        assert_eq!(
+            args.platform.namespace_labels_path,
+            PathBuf::from("/etc/profile-controller/namespace-labels.yaml")
+        );
         assert_eq!(args.metrics_bind_address, Some("[::]:8080".parse().unwrap()));
         assert_eq!(args.health_probe_bind_address, Some("[::]:9876".parse().unwrap()));
         assert!(!args.leader_elect);
@@ -255,7 +292,9 @@ mod tests {
 
     #[test]
     fn booleans_may_be_given_as_go_gives_them() {
-        for (args, expected) in [(["-leader-elect=true"], true), (["--leader-elect=false"], false), (["-leader-elect"], true)] {
+        for (args, expected) in
+            [(["-leader-elect=true"], true), (["--leader-elect=false"], false), (["-leader-elect"], true)]
+        {
             assert_eq!(parse(&args).unwrap().leader_elect, expected, "{args:?}");
         }
     }

@@ -60,7 +60,9 @@ where
         let answer = self.inner.call(request);
         async move {
             let answer = answer.await;
-            let code = answer.as_ref().map_or_else(|_| "<error>".to_owned(), |answer| answer.status().as_str().to_owned());
+            let code = answer
+                .as_ref()
+                .map_or_else(|_| "<error>".to_owned(), |answer| answer.status().as_str().to_owned());
             metrics.client_request(&code, method.as_str(), &host);
             answer
         }

@@ -30,7 +30,12 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    pub(crate) fn new(client: Client, config: PlatformConfig, metrics: Arc<Metrics>, resync_period: Duration) -> Self {
+    pub(crate) fn new(
+        client: Client,
+        config: PlatformConfig,
+        metrics: Arc<Metrics>,
+        resync_period: Duration,
+    ) -> Self {
         Self {
             events: Events::new(client.clone()),
             client,
@@ -46,9 +51,11 @@ impl Context {
 
     /// Has Profiles looked at, by name. A name of which there is no Profile is passed over.
     pub(crate) fn enqueue(&self, profiles: impl IntoIterator<Item = String>) {
-        self.queue.push(profiles.into_iter().filter(|name| self.profiles.get(name).is_some()).inspect(|name| {
-            self.metrics.queued(name);
-        }));
+        self.queue.push(profiles.into_iter().filter(|name| self.profiles.get(name).is_some()).inspect(
+            |name| {
+                self.metrics.queued(name);
+            },
+        ));
     }
 
     /// Has every Profile looked at.
@@ -57,7 +64,9 @@ impl Context {
     }
 
     /// The queue, which starts with every Profile.
-    pub(crate) fn open_queue(&self) -> impl futures::Stream<Item = kube::runtime::reflector::ObjectRef<ReadProfile>> + Send + use<> {
+    pub(crate) fn open_queue(
+        &self,
+    ) -> impl futures::Stream<Item = kube::runtime::reflector::ObjectRef<ReadProfile>> + Send + use<> {
         let queue = self.queue.open();
         self.enqueue_all();
         queue

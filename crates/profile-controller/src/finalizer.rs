@@ -46,7 +46,8 @@ impl Context {
     }
 
     async fn remove_finalizer(&self, profile: &ReadProfile) -> Result<(), WriteError> {
-        let others: Vec<_> = profile.finalizers().iter().filter(|finalizer| *finalizer != FINALIZER).collect();
+        let others: Vec<_> =
+            profile.finalizers().iter().filter(|finalizer| *finalizer != FINALIZER).collect();
         let metadata = json!({ "finalizers": others, "resourceVersion": profile.resource_version() });
         self.patch_profile(profile, Part::Metadata, json!({ "metadata": metadata })).await?;
         info!(profile = profile.name_any(), "removed finalizer {FINALIZER}");

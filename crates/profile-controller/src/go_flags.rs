@@ -23,7 +23,11 @@ pub(crate) fn normalise(command: &Command, args: impl IntoIterator<Item = OsStri
 }
 
 /// `None` for what is not a long flag of the command or of one of its subcommands.
-fn normalise_one(command: &Command, arg: &OsStr, rest: &mut impl Iterator<Item = OsString>) -> Option<OsString> {
+fn normalise_one(
+    command: &Command,
+    arg: &OsStr,
+    rest: &mut impl Iterator<Item = OsString>,
+) -> Option<OsString> {
     let text = arg.to_str()?;
     let flag = text.strip_prefix("--").or_else(|| text.strip_prefix('-'))?;
     let name = flag.split_once('=').map_or(flag, |(name, _)| name);

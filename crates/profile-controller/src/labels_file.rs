@@ -56,7 +56,10 @@ impl LabelsFile {
             Err(error) => (None, Some(format!("{error:#}"))),
         };
         if let Some(problem) = problem.as_ref().filter(|problem| self.problem.as_ref() != Some(problem)) {
-            warn!(labels = self.labels.iter().count(), "{problem}; the labels that were in force stay in force");
+            warn!(
+                labels = self.labels.iter().count(),
+                "{problem}; the labels that were in force stay in force"
+            );
         }
         self.problem = problem;
         let changed = labels.filter(|labels| *labels != self.labels);

@@ -71,7 +71,11 @@ impl Election {
     ///
     /// # Errors
     /// When the Lease can neither be read nor created.
-    pub(crate) async fn join(client: Client, namespace: String, role: watch::Sender<Role>) -> anyhow::Result<Self> {
+    pub(crate) async fn join(
+        client: Client,
+        namespace: String,
+        role: watch::Sender<Role>,
+    ) -> anyhow::Result<Self> {
         let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "profile-controller".to_owned());
         let identity = format!("{host}_{:016x}", fastrand::u64(..));
         info!(lease = format!("{namespace}/{LEASE}"), identity, "taking part in leader election");
@@ -133,7 +137,8 @@ impl Election {
                     let since = *failing_since.get_or_insert_with(Instant::now);
                     self.role.send_replace(Role::InDoubt);
                     if since.elapsed() >= Duration::from_secs(GRACE) {
-                        return Err(error).with_context(|| format!("cannot renew Lease {}/{LEASE}", self.namespace));
+                        return Err(error)
+                            .with_context(|| format!("cannot renew Lease {}/{LEASE}", self.namespace));
                     }
                     warn!("cannot renew Lease {}/{LEASE}, trying again: {error}", self.namespace);
                     tokio::time::sleep(Duration::from_millis(500)).await;

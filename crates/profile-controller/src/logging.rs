@@ -8,11 +8,14 @@ use crate::cli::LogFormat;
 
 /// Starts logging. The level comes from `RUST_LOG`; without it, it is `info`, and `warn` for the libraries.
 pub(crate) fn init(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,profile_controller=info"));
+    let filter =
+        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,profile_controller=info"));
     let layer = fmt::layer().with_writer(io::stderr);
     let registry = tracing_subscriber::registry().with(filter);
     match format {
-        LogFormat::Human => registry.with(layer.with_target(false).with_ansi(io::stderr().is_terminal())).init(),
+        LogFormat::Human => {
+            registry.with(layer.with_target(false).with_ansi(io::stderr().is_terminal())).init()
+        }
         LogFormat::Json => registry.with(layer.json().flatten_event(true).with_current_span(false)).init(),
     }
 }

@@ -6,8 +6,8 @@ use std::{collections::HashSet, time::Duration};
 use parking_lot::Mutex;
 use profile_api::ProfileCondition;
 use prometheus::{
-    Encoder, Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
-    process_collector::ProcessCollector,
+    Encoder, Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder, process_collector::ProcessCollector,
 };
 
 use crate::{
@@ -60,34 +60,65 @@ impl Metrics {
         };
         let controller = ["controller"];
         let max = Gauge::with_opts(
-            Opts::new("controller_runtime_max_concurrent_reconciles", "Profiles worked on at the same time, at most")
-                .const_label("controller", CONTROLLER),
+            Opts::new(
+                "controller_runtime_max_concurrent_reconciles",
+                "Profiles worked on at the same time, at most",
+            )
+            .const_label("controller", CONTROLLER),
         )?;
         max.set(f64::from(max_concurrent_reconciles));
         registry.register(Box::new(max))?;
         let duration = Histogram::with_opts(
             HistogramOpts::new("controller_runtime_reconcile_time_seconds", "How long a reconcile takes")
                 .const_label("controller", CONTROLLER)
-                .buckets(vec![0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0]),
+                .buckets(vec![
+                    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+                    30.0, 60.0,
+                ]),
         )?;
         registry.register(Box::new(duration.clone()))?;
         let metrics = Self {
             requests: counters("request_kf", "Reconciles", &["component", "kind"])?,
-            failures: counters("request_kf_failure", "Reconciles that failed", &["component", "kind", "severity"])?,
-            heartbeat: counters("service_heartbeat", "Signs of life, one every ten seconds", &["component", "severity"])?
-                .with_label_values(&[COMPONENT, "critical"]),
-            results: counters("controller_runtime_reconcile_total", "Reconciles by result", &["controller", "result"])?,
-            errors: counters("controller_runtime_reconcile_errors_total", "Reconciles that failed", &controller)?
-                .with_label_values(&[CONTROLLER]),
+            failures: counters(
+                "request_kf_failure",
+                "Reconciles that failed",
+                &["component", "kind", "severity"],
+            )?,
+            heartbeat: counters(
+                "service_heartbeat",
+                "Signs of life, one every ten seconds",
+                &["component", "severity"],
+            )?
+            .with_label_values(&[COMPONENT, "critical"]),
+            results: counters(
+                "controller_runtime_reconcile_total",
+                "Reconciles by result",
+                &["controller", "result"],
+            )?,
+            errors: counters(
+                "controller_runtime_reconcile_errors_total",
+                "Reconciles that failed",
+                &controller,
+            )?
+            .with_label_values(&[CONTROLLER]),
             active: gauges("controller_runtime_active_workers", "Profiles being worked on", &controller)?
                 .with_label_values(&[CONTROLLER]),
-            depth: gauges("workqueue_depth", "Profiles waiting to be worked on", &["name"])?.with_label_values(&[CONTROLLER]),
+            depth: gauges("workqueue_depth", "Profiles waiting to be worked on", &["name"])?
+                .with_label_values(&[CONTROLLER]),
             retries: counters("workqueue_retries_total", "Profiles to be tried again", &["name"])?
                 .with_label_values(&[CONTROLLER]),
-            client_requests: counters("rest_client_requests_total", "Requests to the API server", &["code", "method", "host"])?,
+            client_requests: counters(
+                "rest_client_requests_total",
+                "Requests to the API server",
+                &["code", "method", "host"],
+            )?,
             leading: gauges("leader_election_master_status", "Whether this replica leads", &["name"])?
                 .with_label_values(&[crate::leader::LEASE]),
-            profiles: gauges("profile_controller_profiles", "Profiles by readiness and reason", &["ready", "reason"])?,
+            profiles: gauges(
+                "profile_controller_profiles",
+                "Profiles by readiness and reason",
+                &["ready", "reason"],
+            )?,
             duration,
             waiting: Mutex::default(),
             registry,

@@ -52,7 +52,9 @@ impl Context {
         namespace: Arc<Observed>,
         config: &PlatformConfig,
     ) -> Result<Vec<Written>, Problem> {
-        self.drive_namespace(profile, rendered, Some(namespace), config, true).await.map(|claimed| claimed.writes)
+        self.drive_namespace(profile, rendered, Some(namespace), config, true)
+            .await
+            .map(|claimed| claimed.writes)
     }
 
     /// Takes one step after the other until there is nothing left to do. Whose namespace it is is decided anew before each
@@ -67,21 +69,25 @@ impl Context {
     ) -> Result<Claimed, Problem> {
         let mut writes = Vec::new();
         for _ in 0..STEPS {
-            let desired = match ownership::decide(profile, namespace.as_deref(), |uid| self.profiles.is_live(uid)) {
-                Ownership::Ours if !complete && !is_labelled(namespace.as_deref(), profile) => {
-                    return Ok(Claimed { writes, taken_over: namespace });
-                }
-                Ownership::Absent | Ownership::Ours => {
-                    rendered.namespace_manifest(namespace.as_deref(), &config.namespace_labels)
-                }
-                Ownership::Adoptable(_) => adoption(rendered),
-                Ownership::Terminating => return Err(Problem::NamespaceTerminating(profile.name().to_owned())),
-                Ownership::Foreign(reason) => {
-                    let (name, owner) = (profile.name().to_owned(), profile.owner().name().to_owned());
-                    return Err(Problem::NotOwned { name, owner, reason });
-                }
-            };
-            let Some(change) = plan::plan(&desired, namespace.as_deref()).map_err(|obstacle| objects(obstacle.into()))?
+            let desired =
+                match ownership::decide(profile, namespace.as_deref(), |uid| self.profiles.is_live(uid)) {
+                    Ownership::Ours if !complete && !is_labelled(namespace.as_deref(), profile) => {
+                        return Ok(Claimed { writes, taken_over: namespace });
+                    }
+                    Ownership::Absent | Ownership::Ours => {
+                        rendered.namespace_manifest(namespace.as_deref(), &config.namespace_labels)
+                    }
+                    Ownership::Adoptable(_) => adoption(rendered),
+                    Ownership::Terminating => {
+                        return Err(Problem::NamespaceTerminating(profile.name().to_owned()));
+                    }
+                    Ownership::Foreign(reason) => {
+                        let (name, owner) = (profile.name().to_owned(), profile.owner().name().to_owned());
+                        return Err(Problem::NotOwned { name, owner, reason });
+                    }
+                };
+            let Some(change) =
+                plan::plan(&desired, namespace.as_deref()).map_err(|obstacle| objects(obstacle.into()))?
             else {
                 return Ok(Claimed { writes, taken_over: None });
             };

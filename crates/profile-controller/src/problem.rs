@@ -98,17 +98,22 @@ impl Problem {
         match self {
             Self::Undecodable(_) | Self::Refused(_) => Retry::OnChange,
             Self::Namespace(error) => error.retry(),
-            Self::Objects(problems) => problems.iter().map(ObjectProblem::retry).reduce(sooner).unwrap_or(Retry::WithBackoff),
+            Self::Objects(problems) => {
+                problems.iter().map(ObjectProblem::retry).reduce(sooner).unwrap_or(Retry::WithBackoff)
+            }
             Self::NotOwned { .. } | Self::NamespaceTerminating(_) | Self::Profile(_) | Self::Internal(_) => {
                 Retry::WithBackoff
-            },
+            }
         }
     }
 
     /// How bad it is, in the words of the reference's metric: `minor` for what a user has to mend.
     pub(crate) fn severity(&self) -> &'static str {
         match self {
-            Self::Undecodable(_) | Self::Refused(_) | Self::NotOwned { .. } | Self::NamespaceTerminating(_) => "minor",
+            Self::Undecodable(_)
+            | Self::Refused(_)
+            | Self::NotOwned { .. }
+            | Self::NamespaceTerminating(_) => "minor",
             Self::Namespace(_) | Self::Profile(_) | Self::Objects(_) => "major",
             Self::Internal(_) => "critical",
         }
@@ -149,7 +154,9 @@ fn sooner(a: Retry, b: Retry) -> Retry {
     match (a, b) {
         (Retry::OnChange, other) | (other, Retry::OnChange) => other,
         (Retry::After(a), Retry::After(b)) => Retry::After(a.max(b)),
-        (Retry::After(after), Retry::WithBackoff) | (Retry::WithBackoff, Retry::After(after)) => Retry::After(after),
+        (Retry::After(after), Retry::WithBackoff) | (Retry::WithBackoff, Retry::After(after)) => {
+            Retry::After(after)
+        }
         (Retry::WithBackoff, Retry::WithBackoff) => Retry::WithBackoff,
     }
 }

@@ -87,7 +87,12 @@ pub(crate) struct WriteError {
 
 impl Context {
     /// Writes a part of a Profile with a merge patch.
-    pub(crate) async fn patch_profile(&self, profile: &ReadProfile, part: Part, body: Value) -> Result<(), WriteError> {
+    pub(crate) async fn patch_profile(
+        &self,
+        profile: &ReadProfile,
+        part: Part,
+        body: Value,
+    ) -> Result<(), WriteError> {
         let api: Api<ReadProfile> = Api::all(self.client.clone());
         let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         let name = profile.name_any();

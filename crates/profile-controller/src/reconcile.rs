@@ -125,7 +125,8 @@ impl Context {
         rendered: &Rendered,
         known: Vec<Arc<Observed>>,
     ) -> Result<Vec<Arc<Observed>>, ObjectProblem> {
-        let keys = rendered.manifests().into_iter().map(|manifest| manifest.key).chain(rendered.absent.clone());
+        let keys =
+            rendered.manifests().into_iter().map(|manifest| manifest.key).chain(rendered.absent.clone());
         let unknown = keys.filter(|key| find(&known, key).is_none() && self.is_served(key.kind));
         let read = join_all(unknown.map(|key| async move { self.read(&key).await })).await;
         let read = read.into_iter().filter_map(Result::transpose).collect::<Result<Vec<_>, _>>()?;
@@ -141,7 +142,8 @@ impl Context {
         writes: &mut Vec<Written>,
     ) -> Vec<ObjectProblem> {
         let manifests = rendered.manifests();
-        let settled = manifests.iter().map(|manifest| self.settle(manifest, find(known, &manifest.key)).boxed());
+        let settled =
+            manifests.iter().map(|manifest| self.settle(manifest, find(known, &manifest.key)).boxed());
         let removed = rendered.absent.iter().map(|key| {
             let observed = find(known, key);
             async move { self.remove(key, observed.as_deref(), profile_uid).await }.boxed()
@@ -167,5 +169,7 @@ fn worst(problems: Vec<ObjectProblem>) -> Option<Problem> {
         ObjectProblem::Api(error) if error.is_namespace_terminating() => Some(error.key.profile.clone()),
         _ => None,
     });
-    terminating.map(Problem::NamespaceTerminating).or_else(|| (!problems.is_empty()).then_some(Problem::Objects(problems)))
+    terminating
+        .map(Problem::NamespaceTerminating)
+        .or_else(|| (!problems.is_empty()).then_some(Problem::Objects(problems)))
 }

@@ -52,7 +52,8 @@ fn render_text(text: &str, config: &PlatformConfig) -> anyhow::Result<String> {
 
 fn objects(value: Value, config: &PlatformConfig) -> anyhow::Result<Vec<Value>> {
     let (kind, version) = (value["kind"].clone(), value["apiVersion"].clone());
-    let versions = profile_api::SERVED_VERSIONS.map(|version| format!("{}/{version}", profile_api::names::GROUP));
+    let versions =
+        profile_api::SERVED_VERSIONS.map(|version| format!("{}/{version}", profile_api::names::GROUP));
     ensure!(
         kind == profile_api::names::KIND && versions.iter().any(|known| version == known.as_str()),
         "expected a Profile of {}, found kind {kind} of apiVersion {version}",

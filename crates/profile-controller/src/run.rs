@@ -44,8 +44,11 @@ async fn run(args: RunArgs) -> anyhow::Result<()> {
     if !args.workload_identity.is_empty() {
         warn!("--workload-identity has no effect: this build has no WorkloadIdentity plugin");
     }
-    let kube_config = Config::infer().await.context("no cluster to talk to: neither a kubeconfig nor a pod's service account")?;
-    let lease_namespace = args.leader_election_namespace.clone().unwrap_or_else(|| kube_config.default_namespace.clone());
+    let kube_config = Config::infer()
+        .await
+        .context("no cluster to talk to: neither a kubeconfig nor a pod's service account")?;
+    let lease_namespace =
+        args.leader_election_namespace.clone().unwrap_or_else(|| kube_config.default_namespace.clone());
     let metrics = Arc::new(Metrics::new(args.max_concurrent_reconciles.get())?);
     let client = client::counted(kube_config, metrics.clone())?;
     let labels = LabelsFile::load(args.platform.namespace_labels_path.clone());
@@ -54,7 +57,8 @@ async fn run(args: RunArgs) -> anyhow::Result<()> {
 
     let (role, leadership) = watch::channel(if args.leader_elect { Role::Starting } else { Role::Alone });
     server::serve_metrics(args.metrics_bind_address, context.clone()).await?;
-    server::serve_health(args.health_probe_bind_address, Health { context: context.clone(), leadership }).await?;
+    server::serve_health(args.health_probe_bind_address, Health { context: context.clone(), leadership })
+        .await?;
     watches::start(&context);
     tokio::spawn(follow_labels(labels, context.clone()));
     tokio::spawn({

@@ -41,7 +41,9 @@ async fn serve(address: BindAddress, router: Router, what: &str, flag: &str) -> 
     let Some(address) = address else {
         return Ok(());
     };
-    let listener = bind(address).await.with_context(|| format!("cannot listen on {address} for {what} (flag {flag})"))?;
+    let listener = bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address} for {what} (flag {flag})"))?;
     info!("serving {what} on {}", listener.local_addr()?);
     tokio::spawn(axum::serve(listener, router).into_future());
     Ok(())
@@ -50,7 +52,11 @@ async fn serve(address: BindAddress, router: Router, what: &str, flag: &str) -> 
 /// Every address of the machine means the old ones alone where there are no new ones.
 async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     match TcpListener::bind(address).await {
-        Err(error) if address.is_ipv6() && address.ip().is_unspecified() && error.kind() != io::ErrorKind::AddrInUse => {
+        Err(error)
+            if address.is_ipv6()
+                && address.ip().is_unspecified()
+                && error.kind() != io::ErrorKind::AddrInUse =>
+        {
             TcpListener::bind((std::net::Ipv4Addr::UNSPECIFIED, address.port())).await
         }
         result => result,

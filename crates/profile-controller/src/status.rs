@@ -58,7 +58,8 @@ impl Context {
     }
 
     async fn tell_readiness(&self, profile: &ReadProfile, status: &ProfileStatus) {
-        let ready = |status: &ProfileStatus| status.condition(ProfileCondition::READY).cloned().unwrap_or_default();
+        let ready =
+            |status: &ProfileStatus| status.condition(ProfileCondition::READY).cloned().unwrap_or_default();
         let (before, now) = (ready(&profile.status), ready(status));
         if before.reason == now.reason && before.message == now.message {
             return;
@@ -83,7 +84,8 @@ fn compose(outcome: &Outcome, profile: &ReadProfile, now: Timestamp) -> ProfileS
     let now = Time(Timestamp::from_second(now.as_second()).unwrap_or(now));
     let mut conditions = conditions(outcome, &profile.name_any());
     for condition in &mut conditions {
-        let before = profile.status.condition(&condition.type_).filter(|before| before.status == condition.status);
+        let before =
+            profile.status.condition(&condition.type_).filter(|before| before.status == condition.status);
         let since = before.and_then(|before| before.last_transition_time.clone());
         condition.last_transition_time = Some(since.unwrap_or_else(|| now.clone()));
         condition.observed_generation = generation;
@@ -97,10 +99,16 @@ fn conditions(outcome: &Outcome, name: &str) -> Vec<ProfileCondition> {
         let browser = outcome.browser_access.map(browser_access);
         let closed = browser.as_ref().is_some_and(|condition| !condition.is_true());
         let but = if closed { "; browser access is not granted, see condition BrowserAccess" } else { "" };
-        let message = format!("namespace {name} and everything in it that the Profile asks for is in place{but}");
+        let message =
+            format!("namespace {name} and everything in it that the Profile asks for is in place{but}");
         return [
             condition(ProfileCondition::READY, true, RECONCILED, message),
-            condition(ProfileCondition::NAMESPACE_READY, true, "Owned", "the namespace belongs to the Profile"),
+            condition(
+                ProfileCondition::NAMESPACE_READY,
+                true,
+                "Owned",
+                "the namespace belongs to the Profile",
+            ),
             condition(ProfileCondition::OBJECTS_READY, true, "InPlace", "every object is as it should be"),
         ]
         .into_iter()
@@ -132,8 +140,12 @@ fn conditions(outcome: &Outcome, name: &str) -> Vec<ProfileCondition> {
 fn browser_access(access: BrowserAccess) -> ProfileCondition {
     let (granted, reason, message) = match access {
         BrowserAccess::ByUserHeader => (true, "UserHeader", "the owner is recognised by the userid header"),
-        BrowserAccess::ByGroupsClaim => (true, "GroupsClaim", "the owner is recognised by the groups in the request's token"),
-        BrowserAccess::ByPrincipal => (true, "Principal", "the owner is a ServiceAccount, recognised by its mesh identity"),
+        BrowserAccess::ByGroupsClaim => {
+            (true, "GroupsClaim", "the owner is recognised by the groups in the request's token")
+        }
+        BrowserAccess::ByPrincipal => {
+            (true, "Principal", "the owner is a ServiceAccount, recognised by its mesh identity")
+        }
         BrowserAccess::NotForGroups => (
             false,
             "GroupsClaimNotSet",

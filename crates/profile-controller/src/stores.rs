@@ -66,7 +66,10 @@ impl Profiles {
         if let Event::Apply(profile) = &event
             && let Some(known) = self.store.get(&ObjectRef::from(profile))
             && known.uid() == profile.uid()
-            && !is_newer(&profile.resource_version().unwrap_or_default(), &known.resource_version().unwrap_or_default())
+            && !is_newer(
+                &profile.resource_version().unwrap_or_default(),
+                &known.resource_version().unwrap_or_default(),
+            )
         {
             return Vec::new();
         }
@@ -141,7 +144,9 @@ impl Objects {
         let mut by_profile = self.by_profile.write();
         let objects = by_profile.entry(object.key.profile.clone()).or_default();
         match objects.iter_mut().find(|known| known.key == object.key) {
-            Some(known) if is_newer(&object.resource_version, &known.resource_version) => *known = Arc::new(object),
+            Some(known) if is_newer(&object.resource_version, &known.resource_version) => {
+                *known = Arc::new(object)
+            }
             Some(_) => return false,
             None => objects.push(Arc::new(object)),
         }

@@ -16,11 +16,7 @@ use profile_api::names::PROFILE_LABEL;
 use profile_render::{Observed, OwnedKind};
 use tracing::{debug, info, warn};
 
-use crate::{
-    context::Context,
-    profile::ReadProfile,
-    stores::KindState,
-};
+use crate::{context::Context, profile::ReadProfile, stores::KindState};
 
 /// The queue of Profiles to look at. Until it is opened, by the replica that leads, nothing is queued: opening starts with
 /// every Profile there is.
@@ -92,7 +88,10 @@ async fn watch_kind(kind: OwnedKind, context: Arc<Context>) {
 }
 
 /// Only what carries our label, so that a cluster full of other people's objects costs nothing.
-fn events_of(kind: OwnedKind, client: Client) -> impl Stream<Item = watcher::Result<Event<DynamicObject>>> + Send {
+fn events_of(
+    kind: OwnedKind,
+    client: Client,
+) -> impl Stream<Item = watcher::Result<Event<DynamicObject>>> + Send {
     let api: Api<DynamicObject> = Api::all_with(client, &kind.api_resource());
     watcher(api, watcher::Config::default().labels(PROFILE_LABEL)).default_backoff()
 }

@@ -50,9 +50,11 @@ pub struct Principals {
 impl Default for Principals {
     fn default() -> Self {
         Self {
-            ingress_gateway: "cluster.local/ns/istio-system/sa/istio-ingressgateway-service-account".to_owned(),
+            ingress_gateway: "cluster.local/ns/istio-system/sa/istio-ingressgateway-service-account"
+                .to_owned(),
             kfp_ui: "cluster.local/ns/kubeflow/sa/ml-pipeline-ui".to_owned(),
-            notebook_controller: "cluster.local/ns/kubeflow/sa/notebook-controller-service-account".to_owned(),
+            notebook_controller: "cluster.local/ns/kubeflow/sa/notebook-controller-service-account"
+                .to_owned(),
         }
     }
 }

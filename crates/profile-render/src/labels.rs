@@ -19,7 +19,9 @@ pub struct NamespaceLabels(BTreeMap<String, String>);
 #[derive(Debug, Error)]
 pub enum LabelsFileError {
     /// The text is not a YAML mapping from text to text.
-    #[error("not a YAML mapping of label keys to quoted values (such as `example.com/team: \"vision\"`): {0}")]
+    #[error(
+        "not a YAML mapping of label keys to quoted values (such as `example.com/team: \"vision\"`): {0}"
+    )]
     Yaml(String),
     /// A key or value that Kubernetes would refuse, or that must not be set here.
     #[error("label {key:?}: {problem}")]
@@ -110,7 +112,9 @@ fn check(key: &str, value: &str) -> Result<(), String> {
         return Err("the name of a label is 1 to 63 letters, digits, '-', '_' or '.', with a letter or digit at both ends"
             .to_owned());
     }
-    if prefix.is_some_and(|prefix| prefix.is_empty() || prefix.len() > 253 || !prefix.split('.').all(is_dns_label)) {
+    if prefix
+        .is_some_and(|prefix| prefix.is_empty() || prefix.len() > 253 || !prefix.split('.').all(is_dns_label))
+    {
         return Err("the part before '/' is a DNS name in lower case, such as example.com".to_owned());
     }
     if !is_label_text(value) {
@@ -201,13 +205,20 @@ mod tests {
         let key = ISTIO_INJECTION_LABEL;
         assert_eq!(label(&resolve(&[], &[(key, "disabled")], &[]), key), Some(Some("enabled")));
         assert_eq!(label(&resolve(&[(key, "")], &[(key, "enabled")], &[]), key), Some(None));
-        assert_eq!(label(&resolve(&[(key, "disabled")], &[(key, "enabled")], &[]), key), Some(Some("disabled")));
+        assert_eq!(
+            label(&resolve(&[(key, "disabled")], &[(key, "enabled")], &[]), key),
+            Some(Some("disabled"))
+        );
     }
 
     #[test]
     fn a_labels_file_is_read_with_comments_and_empty_values() {
-        let labels = NamespaceLabels::parse("# for all\nkatib.kubeflow.org/metrics: enabled\nold: \"\"\n").unwrap();
-        assert_eq!(labels.iter().collect::<Vec<_>>(), [("katib.kubeflow.org/metrics", "enabled"), ("old", "")]);
+        let labels =
+            NamespaceLabels::parse("# for all\nkatib.kubeflow.org/metrics: enabled\nold: \"\"\n").unwrap();
+        assert_eq!(
+            labels.iter().collect::<Vec<_>>(),
+            [("katib.kubeflow.org/metrics", "enabled"), ("old", "")]
+        );
         assert_eq!(NamespaceLabels::parse("").unwrap(), NamespaceLabels::default());
         assert_eq!(NamespaceLabels::parse("# nothing\n").unwrap(), NamespaceLabels::default());
     }

@@ -35,7 +35,8 @@ impl Manifest {
                 metadata[field] = json!(present);
             }
         }
-        let mut object = json!({ "apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata });
+        let mut object =
+            json!({ "apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata });
         for (field, value) in &self.content {
             object[field] = value.clone();
         }

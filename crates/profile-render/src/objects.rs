@@ -14,8 +14,8 @@ use k8s_openapi::{
 };
 use profile_api::names::{
     APPLIED_LABELS_ANNOTATION, CLUSTER_ROLE_ADMIN, CLUSTER_ROLE_EDIT, CLUSTER_ROLE_VIEW, DEFAULT_EDITOR,
-    DEFAULT_VIEWER, GROUP, KIND, OWNER_ANNOTATION, OWNER_ROLE_BINDING, PROFILE_LABEL, RBAC_GROUP, RESOURCE_QUOTA,
-    ROLE_ADMIN, ROLE_ANNOTATION, USER_ANNOTATION,
+    DEFAULT_VIEWER, GROUP, KIND, OWNER_ANNOTATION, OWNER_ROLE_BINDING, PROFILE_LABEL, RBAC_GROUP,
+    RESOURCE_QUOTA, ROLE_ADMIN, ROLE_ANNOTATION, USER_ANNOTATION,
 };
 use profile_api::{STORED_VERSION, SubjectKind};
 use serde::Serialize;
@@ -103,7 +103,9 @@ impl Object {
         match self {
             Self::ServiceAccount(object) => manifest(OwnedKind::ServiceAccount, object, &object.metadata),
             Self::RoleBinding(object) => manifest(OwnedKind::RoleBinding, object, &object.metadata),
-            Self::AuthorizationPolicy(object) => manifest(OwnedKind::AuthorizationPolicy, object, &object.metadata),
+            Self::AuthorizationPolicy(object) => {
+                manifest(OwnedKind::AuthorizationPolicy, object, &object.metadata)
+            }
             Self::ResourceQuota(object) => manifest(OwnedKind::ResourceQuota, object, &object.metadata),
         }
     }
@@ -114,8 +116,12 @@ fn namespace(profile: &ValidProfile, labels: &NamespaceLabels) -> Namespace {
     let record = resolved.record().map(|record| (APPLIED_LABELS_ANNOTATION.to_owned(), record));
     let mut metadata = object_meta(profile, profile.name(), []);
     metadata.namespace = None;
-    metadata.annotations =
-        Some([(OWNER_ANNOTATION.to_owned(), profile.owner().name().to_owned())].into_iter().chain(record).collect());
+    metadata.annotations = Some(
+        [(OWNER_ANNOTATION.to_owned(), profile.owner().name().to_owned())]
+            .into_iter()
+            .chain(record)
+            .collect(),
+    );
     let present = resolved.labels.into_iter().filter_map(|(key, value)| Some((key, value?)));
     metadata.labels.get_or_insert_default().extend(present);
     Namespace { metadata, ..Namespace::default() }
@@ -150,7 +156,13 @@ fn owner_binding(profile: &ValidProfile) -> RoleBinding {
 fn resource_quota(profile: &ValidProfile) -> Option<ResourceQuota> {
     let limits = profile.quota()?;
     let spec = ResourceQuotaSpec {
-        hard: Some(limits.hard.iter().map(|(key, value)| (key.clone(), Quantity(value.as_str().to_owned()))).collect()),
+        hard: Some(
+            limits
+                .hard
+                .iter()
+                .map(|(key, value)| (key.clone(), Quantity(value.as_str().to_owned())))
+                .collect(),
+        ),
         scopes: (!limits.scopes.is_empty()).then(|| limits.scopes.clone()),
         scope_selector: limits.scope_selector.clone(),
     };
@@ -224,8 +236,11 @@ fn manifest(kind: OwnedKind, object: &impl Serialize, metadata: &ObjectMeta) -> 
         Value::Object(fields) => fields,
         _ => Map::new(),
     };
-    let content =
-        kind.content_fields().iter().filter_map(|field| Some(((*field).to_owned(), fields.remove(*field)?))).collect();
+    let content = kind
+        .content_fields()
+        .iter()
+        .filter_map(|field| Some(((*field).to_owned(), fields.remove(*field)?)))
+        .collect();
     let name = metadata.name.clone().unwrap_or_default();
     let profile = metadata.namespace.clone().unwrap_or_else(|| name.clone());
     let present = |values: &Option<BTreeMap<String, String>>| {

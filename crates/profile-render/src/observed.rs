@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::core::DynamicObject;
 use profile_api::names::{
-    ADOPT_ANNOTATION, APPLIED_LABELS_ANNOTATION, GROUP, KIND, OWNER_ANNOTATION, PROFILE_LABEL, ROLE_ANNOTATION,
-    USER_ANNOTATION,
+    ADOPT_ANNOTATION, APPLIED_LABELS_ANNOTATION, GROUP, KIND, OWNER_ANNOTATION, PROFILE_LABEL,
+    ROLE_ANNOTATION, USER_ANNOTATION,
 };
 use serde_json::{Map, Value};
 
@@ -42,7 +42,8 @@ impl Observed {
     pub fn new(kind: OwnedKind, object: DynamicObject) -> Self {
         let metadata = object.metadata;
         let name = metadata.name.unwrap_or_default();
-        let profile = if kind.is_namespaced() { metadata.namespace.unwrap_or_default() } else { name.clone() };
+        let profile =
+            if kind.is_namespaced() { metadata.namespace.unwrap_or_default() } else { name.clone() };
         let mut labels = metadata.labels.unwrap_or_default();
         if kind.is_namespaced() {
             labels.retain(|key, _| key == PROFILE_LABEL);

@@ -43,7 +43,11 @@ pub enum Reason {
 ///
 /// `is_live` tells whether a Profile with a given UID exists: a reference to one that does not is stale, as after a
 /// restore from a backup.
-pub fn decide(profile: &ValidProfile, namespace: Option<&Observed>, is_live: impl Fn(&str) -> bool) -> Ownership {
+pub fn decide(
+    profile: &ValidProfile,
+    namespace: Option<&Observed>,
+    is_live: impl Fn(&str) -> bool,
+) -> Ownership {
     let Some(namespace) = namespace else {
         return Ownership::Absent;
     };
@@ -63,7 +67,8 @@ pub fn decide(profile: &ValidProfile, namespace: Option<&Observed>, is_live: imp
     if owner.is_some_and(|owner| owner == profile.owner().name()) {
         return Ownership::Adoptable(Adoption::SameOwner);
     }
-    if namespace.annotations.get(ADOPT_ANNOTATION).is_some_and(|profile_name| profile_name == profile.name()) {
+    if namespace.annotations.get(ADOPT_ANNOTATION).is_some_and(|profile_name| profile_name == profile.name())
+    {
         return Ownership::Adoptable(Adoption::HandedOver);
     }
     Ownership::Foreign(owner.map_or(Reason::Unmarked, |owner| Reason::OtherOwner(owner.clone())))

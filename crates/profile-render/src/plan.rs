@@ -53,7 +53,9 @@ pub enum Obstacle {
         controller: String,
     },
     /// The object is being deleted.
-    #[error("{key} is being deleted and will be created again once it is gone; if that takes long, look at its finalizers")]
+    #[error(
+        "{key} is being deleted and will be created again once it is gone; if that takes long, look at its finalizers"
+    )]
     Terminating {
         /// Which object.
         key: ObjectKey,
@@ -98,7 +100,9 @@ pub fn plan(desired: &Manifest, observed: Option<&Observed>) -> Result<Option<Ch
     let mut metadata = Map::new();
     let labels = changed_values(desired.labels.iter(), |key| observed.labels.get(key));
     let annotations = changed_values(desired.annotations.iter(), |key| observed.annotations.get(key));
-    for (field, value) in [("labels", labels), ("annotations", annotations), ("ownerReferences", owner_references)] {
+    for (field, value) in
+        [("labels", labels), ("annotations", annotations), ("ownerReferences", owner_references)]
+    {
         metadata.extend(value.map(|value| (field.to_owned(), value)));
     }
     let content = plan_content(desired, observed);
@@ -133,8 +137,10 @@ fn plan_owner_references(desired: &Manifest, observed: &Observed) -> Result<Opti
     }
     let current = || observed.owner_references.iter().map(|reference| json!(reference));
     let others = observed.owner_references.iter().filter(|reference| !is_profile(reference));
-    let wanted: Vec<Value> = std::iter::once(desired.owner.clone()).chain(others.map(|other| json!(other))).collect();
-    let in_place = current().count() == wanted.len() && current().all(|reference| wanted.contains(&reference));
+    let wanted: Vec<Value> =
+        std::iter::once(desired.owner.clone()).chain(others.map(|other| json!(other))).collect();
+    let in_place =
+        current().count() == wanted.len() && current().all(|reference| wanted.contains(&reference));
     Ok((!in_place).then_some(Value::Array(wanted)))
 }
 
@@ -191,16 +197,23 @@ fn merge_patch(current: &Value, wanted: &Value) -> Value {
     let (Value::Object(current), Value::Object(wanted)) = (current, wanted) else {
         return wanted.clone();
     };
-    let removed = current.keys().filter(|key| !wanted.contains_key(*key)).map(|key| (key.clone(), Value::Null));
-    let changed = wanted.iter().filter(|(key, value)| current.get(*key) != Some(value)).map(|(key, value)| {
-        let current = current.get(key).unwrap_or(&Value::Null);
-        (key.clone(), merge_patch(current, value))
-    });
+    let removed =
+        current.keys().filter(|key| !wanted.contains_key(*key)).map(|key| (key.clone(), Value::Null));
+    let changed =
+        wanted.iter().filter(|(key, value)| current.get(*key) != Some(value)).map(|(key, value)| {
+            let current = current.get(key).unwrap_or(&Value::Null);
+            (key.clone(), merge_patch(current, value))
+        });
     Value::Object(removed.chain(changed).collect())
 }
 
-fn field_names(metadata: &Map<String, Value>, content: &Map<String, Value>, kind: OwnedKind) -> Vec<&'static str> {
-    let of_metadata = ["labels", "annotations", "ownerReferences"].into_iter().filter(|f| metadata.contains_key(*f));
+fn field_names(
+    metadata: &Map<String, Value>,
+    content: &Map<String, Value>,
+    kind: OwnedKind,
+) -> Vec<&'static str> {
+    let of_metadata =
+        ["labels", "annotations", "ownerReferences"].into_iter().filter(|f| metadata.contains_key(*f));
     let of_content = kind.content_fields().iter().copied().filter(|f| content.contains_key(*f));
     of_metadata.chain(of_content).collect()
 }

@@ -101,7 +101,11 @@ pub enum Refusal {
 ///
 /// # Errors
 /// When its name is reserved or a field is not as it has to be; the first problem found is reported.
-pub fn validate(metadata: &ObjectMeta, spec: &ProfileSpec, config: &PlatformConfig) -> Result<ValidProfile, Refusal> {
+pub fn validate(
+    metadata: &ObjectMeta,
+    spec: &ProfileSpec,
+    config: &PlatformConfig,
+) -> Result<ValidProfile, Refusal> {
     let name = metadata.name.clone().unwrap_or_default();
     if !is_dns_label(&name) {
         let problem = "becomes the name of a namespace: at most 63 lower-case letters, digits and '-', \

@@ -71,7 +71,8 @@ fn one_that_a_live_profile_owns_is_foreign_even_with_every_annotation() {
 
 #[test]
 fn one_that_another_controller_manages_is_foreign() {
-    let metadata = json!({ "ownerReferences": owned_by("Tenant", "t"), "annotations": { "owner": "jane@example.com" } });
+    let metadata =
+        json!({ "ownerReferences": owned_by("Tenant", "t"), "annotations": { "owner": "jane@example.com" } });
     assert_eq!(decision(metadata), Ownership::Foreign(Reason::Controlled("Tenant x".to_owned())));
 }
 

@@ -12,14 +12,19 @@ fn rendered(owner: &str) -> Rendered {
     let config = PlatformConfig::default();
     let mut profile = Profile::new("jane", ProfileSpec::owned_by(Subject::user(owner)));
     profile.metadata.uid = Some("ours".to_owned());
-    let hard = [("cpu", "2"), ("memory", "1024Mi")].map(|(key, amount)| (key.to_owned(), Quantity::from(amount)));
-    profile.spec.resource_quota_spec = Some(ResourceQuotaSpec { hard: hard.into(), ..ResourceQuotaSpec::default() });
+    let hard =
+        [("cpu", "2"), ("memory", "1024Mi")].map(|(key, amount)| (key.to_owned(), Quantity::from(amount)));
+    profile.spec.resource_quota_spec =
+        Some(ResourceQuotaSpec { hard: hard.into(), ..ResourceQuotaSpec::default() });
     render(&validate(&profile.metadata, &profile.spec, &config).unwrap(), &config)
 }
 
 fn manifest(name: &str) -> Manifest {
     let manifests = rendered("jane@example.com").manifests();
-    manifests.into_iter().find(|manifest| manifest.key.name == name && manifest.key.kind != OwnedKind::ServiceAccount).unwrap()
+    manifests
+        .into_iter()
+        .find(|manifest| manifest.key.name == name && manifest.key.kind != OwnedKind::ServiceAccount)
+        .unwrap()
 }
 
 /// The object as the API server holds it, after `edit`.
@@ -80,7 +85,9 @@ fn a_changed_role_is_replaced_and_changed_subjects_are_not() {
 #[test]
 fn a_quota_with_other_scopes_is_replaced_because_they_cannot_be_changed() {
     let scopes = |object: &mut Value| object["spec"]["scopes"] = json!(["BestEffort"]);
-    assert!(matches!(planned("kf-resource-quota", scopes), Some(Change::Replace(it)) if it.resource_version == "7"));
+    assert!(
+        matches!(planned("kf-resource-quota", scopes), Some(Change::Replace(it)) if it.resource_version == "7")
+    );
     let selector = |object: &mut Value| object["spec"]["scopeSelector"] = json!({ "matchExpressions": [] });
     assert_eq!(patch(planned("kf-resource-quota", selector))["spec"], json!({ "scopeSelector": null }));
 }
@@ -111,7 +118,8 @@ fn a_stale_owner_reference_is_replaced_and_one_of_somebody_else_stays() {
         ]);
     });
     let references = patch(change)["metadata"]["ownerReferences"].clone();
-    let uids: Vec<_> = references.as_array().unwrap().iter().map(|reference| reference["uid"].clone()).collect();
+    let uids: Vec<_> =
+        references.as_array().unwrap().iter().map(|reference| reference["uid"].clone()).collect();
     assert_eq!(uids, ["ours", "c"]);
 }
 
@@ -123,13 +131,17 @@ fn an_object_of_another_controller_is_an_obstacle() {
             json!([{ "apiVersion": "x/v1", "kind": "Tenant", "name": "t", "uid": "t", "controller": true }]);
     });
     let obstacle = plan(&manifest, Some(&observed)).unwrap_err();
-    assert!(matches!(&obstacle, Obstacle::Controlled { controller, .. } if controller == "Tenant t"), "{obstacle}");
+    assert!(
+        matches!(&obstacle, Obstacle::Controlled { controller, .. } if controller == "Tenant t"),
+        "{obstacle}"
+    );
 }
 
 #[test]
 fn an_object_that_is_being_deleted_is_waited_for() {
     let manifest = manifest("namespaceAdmin");
-    let terminating = |object: &mut Value| object["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+    let terminating =
+        |object: &mut Value| object["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
     let obstacle = plan(&manifest, Some(&observed(&manifest, terminating))).unwrap_err();
     assert!(matches!(obstacle, Obstacle::Terminating { .. }));
 }
@@ -152,5 +164,8 @@ fn a_label_change_of_the_platform_is_one_harmless_write_to_the_namespace() {
     let desired = rendered.namespace_manifest(Some(&observed), &labels);
     let Ok(Some(Change::Label(patch))) = plan(&desired, Some(&observed)) else { panic!("not labelled") };
     assert_eq!(patch.body["metadata"]["labels"], json!({ "team": "vision" }));
-    assert_eq!(patch.body["metadata"]["annotations"]["profiles.kubeflow.org/applied-labels"], r#"{"team":"vision"}"#);
+    assert_eq!(
+        patch.body["metadata"]["annotations"]["profiles.kubeflow.org/applied-labels"],
+        r#"{"team":"vision"}"#
+    );
 }

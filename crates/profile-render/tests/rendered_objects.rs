@@ -21,8 +21,9 @@ fn rendered(spec: &str, config: &PlatformConfig) -> String {
     let rendered = render(&valid, config);
     let namespace = rendered.namespace_manifest(None, &config.namespace_labels);
     let objects = std::iter::once(namespace).chain(rendered.manifests());
-    let mut text: String =
-        objects.map(|manifest| format!("---\n{}", serde_saphyr::to_string(&manifest.to_json()).unwrap())).collect();
+    let mut text: String = objects
+        .map(|manifest| format!("---\n{}", serde_saphyr::to_string(&manifest.to_json()).unwrap()))
+        .collect();
     for key in &rendered.absent {
         text += &format!("# absent: {key}\n");
     }
@@ -75,7 +76,8 @@ fn principals_and_namespace_labels_of_the_platform() {
             kfp_ui: "corp.example/ns/ml/sa/pipelines".to_owned(),
             notebook_controller: "corp.example/ns/ml/sa/notebooks".to_owned(),
         },
-        namespace_labels: NamespaceLabels::parse("team: \"vision\"\nold: \"\"\nistio-injection: disabled\n").unwrap(),
+        namespace_labels: NamespaceLabels::parse("team: \"vision\"\nold: \"\"\nistio-injection: disabled\n")
+            .unwrap(),
         ..kubeflow()
     };
     insta::assert_snapshot!(rendered("{owner: {kind: User, name: jane@example.com}}", &config));

@@ -52,7 +52,8 @@ fn nothing_is_written_for_a_profile_that_is_being_deleted() {
         let mark = world.cluster.audit().settled().await.unwrap();
         world.role_bindings(&name).delete("namespaceAdmin", &Default::default()).await.unwrap();
         world.caught_up().await;
-        let writes: Vec<_> = world.writes_since(mark).await.into_iter().filter(|write| write.contains(&name)).collect();
+        let writes: Vec<_> =
+            world.writes_since(mark).await.into_iter().filter(|write| write.contains(&name)).collect();
         assert_eq!(writes, Vec::<String>::new());
         let release = Patch::Merge(json!({ "metadata": { "finalizers": [] } }));
         world.profiles().patch(&name, &PatchParams::default(), &release).await.unwrap();
@@ -67,7 +68,10 @@ fn a_profile_that_is_created_again_gets_a_new_namespace_once_the_old_one_is_gone
         let name = unique("again");
         let first = world.ready_profile(&name, "a@example.com").await;
         world.delete_profile(&name).await;
-        until("the Profile is gone", async || world.profiles().get_opt(&name).await.unwrap().is_none().then_some(())).await;
+        until("the Profile is gone", async || {
+            world.profiles().get_opt(&name).await.unwrap().is_none().then_some(())
+        })
+        .await;
         let second = world.ready_profile(&name, "b@example.com").await;
         assert_ne!(first.uid(), second.uid());
         world.assert_in_place(&second).await;
@@ -77,4 +81,3 @@ fn a_profile_that_is_created_again_gets_a_new_namespace_once_the_old_one_is_gone
 async fn gone(world: &World, name: &str) -> Option<()> {
     world.namespaces().get_opt(name).await.unwrap().is_none().then_some(())
 }
-

@@ -127,8 +127,10 @@ impl World {
     pub(crate) async fn with(builder: dev_cluster::Builder) -> Self {
         let cluster = builder.manifest(installation()).start().await.expect("a control plane");
         let admin = cluster.admin();
-        let kubeconfig =
-            cluster.service_account_kubeconfig(SYSTEM_NAMESPACE, SERVICE_ACCOUNT).await.expect("a kubeconfig");
+        let kubeconfig = cluster
+            .service_account_kubeconfig(SYSTEM_NAMESPACE, SERVICE_ACCOUNT)
+            .await
+            .expect("a kubeconfig");
         Self { cluster, admin, kubeconfig }
     }
 
@@ -216,7 +218,9 @@ impl World {
     pub(crate) async fn not_ready(&self, name: &str, reason: &str) -> ProfileCondition {
         let holds = |profile: &Profile| {
             let ready = condition(profile, ProfileCondition::READY);
-            !ready.is_true() && ready.reason == reason && ready.observed_generation == profile.metadata.generation
+            !ready.is_true()
+                && ready.reason == reason
+                && ready.observed_generation == profile.metadata.generation
         };
         let profile = self.profile_where(name, reason, holds).await;
         condition(&profile, ProfileCondition::READY)
@@ -266,7 +270,8 @@ impl World {
     /// Creates a namespace as somebody else would, with further metadata, and waits until it has what Kubernetes itself puts
     /// into each.
     pub(crate) async fn create_namespace(&self, name: &str, metadata: Value) -> Namespace {
-        let mut namespace: Namespace = serde_json::from_value(json!({ "metadata": metadata })).expect("a namespace");
+        let mut namespace: Namespace =
+            serde_json::from_value(json!({ "metadata": metadata })).expect("a namespace");
         namespace.metadata.name = Some(name.to_owned());
         let created = self.namespaces().create(&PostParams::default(), &namespace).await;
         let created = created.unwrap_or_else(|error| panic!("creating namespace {name}: {error}"));
@@ -286,7 +291,10 @@ impl World {
     /// between.
     pub(crate) async fn contents(&self, namespace: &str) -> BTreeMap<String, Value> {
         let mut contents = BTreeMap::new();
-        contents.insert("Namespace".to_owned(), json!(self.namespaces().get(namespace).await.expect("a namespace")));
+        contents.insert(
+            "Namespace".to_owned(),
+            json!(self.namespaces().get(namespace).await.expect("a namespace")),
+        );
         for resource in [
             ApiResource::erase::<ConfigMap>(&()),
             ApiResource::erase::<Pod>(&()),
@@ -318,7 +326,8 @@ impl World {
     /// The Events about a Profile, each as its reason and its note.
     pub(crate) async fn events(&self, profile: &str) -> Vec<(String, String)> {
         let events: Api<Event> = Api::namespaced(self.admin.clone(), "default");
-        let about = ListParams::default().fields(&format!("involvedObject.kind=Profile,involvedObject.name={profile}"));
+        let about = ListParams::default()
+            .fields(&format!("involvedObject.kind=Profile,involvedObject.name={profile}"));
         let events = events.list(&about).await.expect("listing").items.into_iter();
         events.map(|event| (event.reason.unwrap_or_default(), event.message.unwrap_or_default())).collect()
     }
@@ -330,7 +339,10 @@ impl World {
         for (resource, names) in owned_objects(profile) {
             let api: Api<DynamicObject> = Api::namespaced_with(self.admin.clone(), &name, &resource);
             let list = api.list(&kube::api::ListParams::default()).await.expect("listing");
-            let owned = list.items.into_iter().filter(|object| object.owner_references().iter().any(|r| r.uid == uid));
+            let owned = list
+                .items
+                .into_iter()
+                .filter(|object| object.owner_references().iter().any(|r| r.uid == uid));
             let mut found: Vec<String> = owned.map(|object| object.name_any()).collect();
             found.sort_unstable();
             assert_eq!(found, names, "{} of Profile {name}", resource.plural);
@@ -384,7 +396,9 @@ impl Controller {
     /// Waits for a log line whose message contains a text.
     pub(crate) async fn logged(&self, text: &str) -> Value {
         until(&format!("a log line with {text:?}"), async || {
-            self.log().into_iter().find(|line| line["message"].as_str().is_some_and(|message| message.contains(text)))
+            self.log()
+                .into_iter()
+                .find(|line| line["message"].as_str().is_some_and(|message| message.contains(text)))
         })
         .await
     }
@@ -392,9 +406,14 @@ impl Controller {
     /// What it serves under a path: status and body.
     pub(crate) async fn get(&self, server: Server, path: &str) -> (u16, String) {
         let line = self.logged(server.log_line()).await;
-        let address = line["message"].as_str().and_then(|message| message.rsplit(' ').next()).expect("an address").to_owned();
+        let address = line["message"]
+            .as_str()
+            .and_then(|message| message.rsplit(' ').next())
+            .expect("an address")
+            .to_owned();
         let url = format!("http://{address}{path}");
-        let output = tokio::process::Command::new("curl").args(["-s", "-w", "\n%{http_code}", &url]).output().await;
+        let output =
+            tokio::process::Command::new("curl").args(["-s", "-w", "\n%{http_code}", &url]).output().await;
         let text = String::from_utf8(output.expect("curl").stdout).expect("text");
         let (body, code) = text.rsplit_once('\n').expect("a status");
         (code.parse().expect("a status"), body.to_owned())
@@ -453,7 +472,8 @@ pub(crate) fn allowed<T>(answer: kube::Result<T>) -> bool {
 pub(crate) fn pod(name: &str, cpu: &str) -> Pod {
     let resources = json!({ "requests": { "cpu": cpu }, "limits": { "cpu": cpu } });
     let container = json!({ "name": "main", "image": "none.example/none", "resources": resources });
-    serde_json::from_value(json!({ "metadata": { "name": name }, "spec": { "containers": [container] } })).expect("a pod")
+    serde_json::from_value(json!({ "metadata": { "name": name }, "spec": { "containers": [container] } }))
+        .expect("a pod")
 }
 
 /// What is installed beside the CRD: roles, the controller's account and its bindings.
@@ -487,6 +507,9 @@ roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: profiles-leade
 subjects: [{{kind: ServiceAccount, name: {SERVICE_ACCOUNT}, namespace: {SYSTEM_NAMESPACE}}}]
 "
     );
-    let role = files[1].replace("  name: profiles-leader-election-role", &format!("  name: profiles-leader-election-role\n  namespace: {SYSTEM_NAMESPACE}"));
+    let role = files[1].replace(
+        "  name: profiles-leader-election-role",
+        &format!("  name: profiles-leader-election-role\n  namespace: {SYSTEM_NAMESPACE}"),
+    );
     [bindings, files[0].clone(), role, files[2].clone()].join("\n---\n")
 }

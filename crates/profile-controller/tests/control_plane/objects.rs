@@ -29,22 +29,42 @@ fn a_user_gets_a_namespace_with_everything_in_it() {
         assert_eq!(namespace.labels()["profiles.kubeflow.org/profile"], name);
 
         for (binding, role, subject) in [
-            ("default-editor", "kubeflow-edit", json!({ "kind": "ServiceAccount", "name": "default-editor", "namespace": name })),
-            ("default-viewer", "kubeflow-view", json!({ "kind": "ServiceAccount", "name": "default-viewer", "namespace": name })),
-            ("namespaceAdmin", "kubeflow-admin",
-             json!({ "apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "jane@example.com" })),
+            (
+                "default-editor",
+                "kubeflow-edit",
+                json!({ "kind": "ServiceAccount", "name": "default-editor", "namespace": name }),
+            ),
+            (
+                "default-viewer",
+                "kubeflow-view",
+                json!({ "kind": "ServiceAccount", "name": "default-viewer", "namespace": name }),
+            ),
+            (
+                "namespaceAdmin",
+                "kubeflow-admin",
+                json!({ "apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "jane@example.com" }),
+            ),
         ] {
             let binding = world.role_bindings(&name).get(binding).await.unwrap();
-            assert_eq!((binding.role_ref.kind.as_str(), binding.role_ref.name.as_str()), ("ClusterRole", role));
+            assert_eq!(
+                (binding.role_ref.kind.as_str(), binding.role_ref.name.as_str()),
+                ("ClusterRole", role)
+            );
             assert_eq!(json!(binding.subjects), json!([subject]));
         }
         let admin = world.role_bindings(&name).get("namespaceAdmin").await.unwrap();
         let policy = world.policies(&name).get("ns-owner-access-istio").await.unwrap();
         for annotations in [admin.annotations(), policy.annotations()] {
-            assert_eq!((annotations["user"].as_str(), annotations["role"].as_str()), ("jane@example.com", "admin"));
+            assert_eq!(
+                (annotations["user"].as_str(), annotations["role"].as_str()),
+                ("jane@example.com", "admin")
+            );
         }
         let quota = world.quotas(&name).get("kf-resource-quota").await.unwrap();
-        assert_eq!(json!(quota.spec.unwrap().hard), json!({ "cpu": "2", "memory": "2Gi", "requests.nvidia.com/gpu": "1" }));
+        assert_eq!(
+            json!(quota.spec.unwrap().hard),
+            json!({ "cpu": "2", "memory": "2Gi", "requests.nvidia.com/gpu": "1" })
+        );
     });
 }
 
@@ -101,11 +121,19 @@ fn a_service_account_gets_in_by_its_mesh_identity() {
     run(async {
         let world = shared().await;
         let name = unique("robot");
-        world.create(Profile::new(&name, ProfileSpec::owned_by(Subject::service_account("ci", "runner")))).await;
+        world
+            .create(Profile::new(&name, ProfileSpec::owned_by(Subject::service_account("ci", "runner"))))
+            .await;
         world.ready(&name).await;
         let binding = world.role_bindings(&name).get("namespaceAdmin").await.unwrap();
-        assert_eq!(json!(binding.subjects), json!([{ "kind": "ServiceAccount", "name": "runner", "namespace": "ci" }]));
+        assert_eq!(
+            json!(binding.subjects),
+            json!([{ "kind": "ServiceAccount", "name": "runner", "namespace": "ci" }])
+        );
         let policy: Value = json!(world.policies(&name).get("ns-owner-access-istio").await.unwrap().spec);
-        assert_eq!(policy["rules"][0], json!({ "from": [{ "source": { "principals": ["cluster.local/ns/ci/sa/runner"] } }] }));
+        assert_eq!(
+            policy["rules"][0],
+            json!({ "from": [{ "source": { "principals": ["cluster.local/ns/ci/sa/runner"] } }] })
+        );
     });
 }

@@ -17,7 +17,10 @@ fn a_profile_costs_eight_creations_one_status_and_one_read() {
         let mark = world.cluster.audit().settled().await.unwrap();
         let name = unique("counted");
         let quota = serde_json::json!({ "hard": { "cpu": 1 } });
-        let mut profile = profile_api::Profile::new(&name, profile_api::ProfileSpec::owned_by(profile_api::Subject::user("a@example.com")));
+        let mut profile = profile_api::Profile::new(
+            &name,
+            profile_api::ProfileSpec::owned_by(profile_api::Subject::user("a@example.com")),
+        );
         profile.spec.resource_quota_spec = serde_json::from_value(quota).unwrap();
         world.create(profile).await;
         world.ready(&name).await;
@@ -35,12 +38,15 @@ fn a_profile_costs_eight_creations_one_status_and_one_read() {
         let mut distinct = writes.clone();
         distinct.iter_mut().for_each(|write| {
             let end = write.find(&format!("{name}/")).map(|at| at + name.len() + 1);
-            if let Some(end) = end { write.truncate(end); }
+            if let Some(end) = end {
+                write.truncate(end);
+            }
         });
         distinct.dedup();
         assert_eq!(distinct, expected);
         assert_eq!(writes.len(), 9, "{writes:#?}");
-        let reads = events_of_controller(&world, mark).into_iter().filter(|event| event.verb == "get").count();
+        let reads =
+            events_of_controller(&world, mark).into_iter().filter(|event| event.verb == "get").count();
         assert_eq!(reads, 1, "one look at whether the namespace exists");
     });
 }
@@ -67,7 +73,8 @@ fn a_restart_and_a_resync_with_nothing_to_do_write_nothing() {
         })
         .await;
         assert_eq!(world.writes_since(mark).await, Vec::<String>::new());
-        let reads = events_of_controller(&world, mark).into_iter().filter(|event| event.verb == "get").count();
+        let reads =
+            events_of_controller(&world, mark).into_iter().filter(|event| event.verb == "get").count();
         assert_eq!(reads, 0, "a resync reads memory only");
         let changes = controller.log().into_iter().filter(|line| line["profile"].is_string()).count();
         assert_eq!(changes, 0, "no log line for a reconcile that changed nothing");
@@ -91,13 +98,17 @@ fn a_label_added_to_the_file_costs_one_write_a_namespace() {
         for name in &names {
             until("the label is there", async || {
                 let namespace = world.namespaces().get(name).await.ok()?;
-                namespace.metadata.labels.filter(|labels| labels.get("second").is_some_and(|value| value == "2"))
+                namespace
+                    .metadata
+                    .labels
+                    .filter(|labels| labels.get("second").is_some_and(|value| value == "2"))
             })
             .await;
         }
         let mut writes = world.writes_since(mark).await;
         writes.sort_unstable();
-        let mut expected: Vec<String> = names.iter().map(|name| format!("patch namespaces /{name}")).collect();
+        let mut expected: Vec<String> =
+            names.iter().map(|name| format!("patch namespaces /{name}")).collect();
         expected.sort_unstable();
         assert_eq!(writes, expected);
     });
@@ -131,18 +142,27 @@ fn the_role_covers_every_owned_kind_and_gives_no_access_to_secrets() {
         let roles: Api<ClusterRole> = Api::all(world.admin.clone());
         let rules = roles.get("profiles-controller-role").await.unwrap().rules.unwrap_or_default();
         let verbs = |group: &str, resource: &str| -> Vec<String> {
-            let covers = |values: &Option<Vec<String>>, value: &str| values.iter().flatten().any(|it| it == value || it == "*");
-            let matching = rules.iter().filter(|rule| covers(&rule.api_groups, group) && covers(&rule.resources, resource));
+            let covers = |values: &Option<Vec<String>>, value: &str| {
+                values.iter().flatten().any(|it| it == value || it == "*")
+            };
+            let matching = rules
+                .iter()
+                .filter(|rule| covers(&rule.api_groups, group) && covers(&rule.resources, resource));
             matching.flat_map(|rule| rule.verbs.clone()).collect()
         };
         for kind in OwnedKind::ALL {
             let resource = kind.api_resource();
             for verb in ["get", "list", "watch", "create", "patch"] {
-                assert!(verbs(&resource.group, &resource.plural).iter().any(|it| it == verb), "{verb} {kind}");
+                assert!(
+                    verbs(&resource.group, &resource.plural).iter().any(|it| it == verb),
+                    "{verb} {kind}"
+                );
             }
         }
         assert!(verbs("", "secrets").is_empty());
-        assert!(rules.iter().all(|rule| rule.verbs.iter().all(|verb| !["*", "escalate", "impersonate"].contains(&verb.as_str()))));
+        assert!(rules.iter().all(|rule| {
+            rule.verbs.iter().all(|verb| !["*", "escalate", "impersonate"].contains(&verb.as_str()))
+        }));
     });
 }
 

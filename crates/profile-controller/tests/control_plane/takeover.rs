@@ -32,16 +32,27 @@ fn the_state_of_the_reference_is_taken_over_without_creating_anything_again() {
         let writes = world.writes_since(mark).await;
         assert!(writes.iter().all(|write| write.starts_with("patch ")), "{writes:#?}");
         assert_eq!(writes.len(), 10, "one for each of 8 objects, the finalizer and the status: {writes:#?}");
-        assert_eq!(profile.finalizers(), <[String; 0]>::default(), "a finalizer that is not needed is removed");
+        assert_eq!(
+            profile.finalizers(),
+            <[String; 0]>::default(),
+            "a finalizer that is not needed is removed"
+        );
         let namespace = world.namespaces().get(name).await.unwrap();
-        assert_eq!(namespace.labels()["katib.kubeflow.org/metrics-collector-injection"], "enabled", "labels stay");
+        assert_eq!(
+            namespace.labels()["katib.kubeflow.org/metrics-collector-injection"],
+            "enabled",
+            "labels stay"
+        );
 
         assert_eq!(controller.stop().await, Some(0));
         let mark = world.cluster.audit().settled().await.unwrap();
         let _controller = world.controller(&[]);
         world.caught_up().await;
         let writes = world.writes_since(mark).await;
-        assert!(writes.iter().all(|write| !write.contains(name)), "the second start changes nothing: {writes:#?}");
+        assert!(
+            writes.iter().all(|write| !write.contains(name)),
+            "the second start changes nothing: {writes:#?}"
+        );
     });
 }
 
@@ -91,7 +102,11 @@ fn a_status_with_twenty_conditions_of_the_reference_is_read_and_replaced() {
         let conditions = profile.status.unwrap().conditions;
         let types: Vec<_> = conditions.iter().map(|condition| condition.type_.as_str()).collect();
         assert_eq!(types, ["Ready", "NamespaceReady", "ObjectsReady", "BrowserAccess"]);
-        assert!(conditions.iter().all(|condition| !condition.reason.is_empty() && condition.last_transition_time.is_some()));
+        assert!(
+            conditions
+                .iter()
+                .all(|condition| !condition.reason.is_empty() && condition.last_transition_time.is_some())
+        );
     });
 }
 
@@ -107,11 +122,15 @@ fn a_profile_that_the_reference_left_with_plugins_keeps_its_finalizer_until_it_i
         let profile = world.ready(name).await;
         assert_eq!(profile.finalizers(), [names::FINALIZER]);
         world.delete_profile(name).await;
-        until("the Profile is gone", async || world.profiles().get_opt(name).await.unwrap().is_none().then_some(())).await;
+        until("the Profile is gone", async || {
+            world.profiles().get_opt(name).await.unwrap().is_none().then_some(())
+        })
+        .await;
         let events = world.kubectl(&["get", "events", "-n", "default", "-o", "json"]).await;
         let events: Value = serde_json::from_str(&events).unwrap();
         let warned = events["items"].as_array().unwrap().iter().any(|event| {
-            event["reason"] == "GrantsNotRevoked" && event["message"].as_str().unwrap().contains("WorkloadIdentity")
+            event["reason"] == "GrantsNotRevoked"
+                && event["message"].as_str().unwrap().contains("WorkloadIdentity")
         });
         assert!(warned, "an event tells of grants that are not revoked");
     });
