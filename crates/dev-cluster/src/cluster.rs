@@ -261,6 +261,20 @@ impl Cluster {
         self.control_plane.await_api_server(&self.admin()).await
     }
 
+    /// Kills the controller manager: nothing is garbage collected, no namespace goes away, until it is started again. To set
+    /// up what would be collected at once otherwise.
+    pub fn stop_controller_manager(&self) {
+        self.control_plane.kill_controller_manager();
+    }
+
+    /// Starts the controller manager again. It begins with a look at everything there is.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn start_controller_manager(&self) -> anyhow::Result<()> {
+        self.control_plane.start_controller_manager()
+    }
+
     /// Where the cluster keeps its data and the logs of its components (`<component>.log`).
     pub fn folder(&self) -> &Path {
         self.control_plane.folder()

@@ -108,6 +108,10 @@ impl ControlPlane {
         self.controller_manager.start(&self.folder)
     }
 
+    pub(crate) fn kill_controller_manager(&self) {
+        self.controller_manager.kill();
+    }
+
     /// Waits until the API server says that it is ready.
     pub(crate) async fn await_api_server(&self, admin: &Client) -> anyhow::Result<()> {
         let ready = http::Request::get("/readyz").body(Vec::new())?;

@@ -14,20 +14,21 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use anyhow::{Context, ensure};
 
 /// `$1` is the log, the rest the command. `read` returns at the end of the pipe. Descriptor 3 is
-/// there because a job in the background gets /dev/null as its stdin. SIGTERM is handed on; it interrupts `wait`, hence the
-/// loop.
+/// there because a job in the background gets /dev/null as its stdin. SIGTERM is handed on; it interrupts `wait`, which is
+/// then called again. (Whether the process is still there cannot be asked instead: it may have ended, with a status that only
+/// `wait` tells.)
 const SUPERVISOR: &str = r#"
 log=$1
 shift
 exec 3<&0
 "$@" 3<&- </dev/null >>"$log" 2>&1 &
 component=$!
-trap 'kill -TERM "$component"' TERM
+trap 'kill -TERM "$component" && again=yes' TERM
 { read -r _; kill -9 "$component"; } <&3 &
 watcher=$!
-wait "$component"
-status=$?
-while kill -0 "$component" 2>/dev/null; do
+again=yes
+while [ "$again" ]; do
+  again=
   wait "$component"
   status=$?
 done

@@ -81,7 +81,9 @@ impl Oracle {
         }
         self.spent += 1;
         let fates: &[Fate] = match (is_watch, is_write) {
-            (true, _) => &[Fate::Refused, Fate::Lost, Fate::Expired, Fate::Cut, Fate::Late(Duration::from_millis(50))],
+            (true, _) => {
+                &[Fate::Refused, Fate::Lost, Fate::Expired, Fate::Cut, Fate::Late(Duration::from_millis(50))]
+            }
             (false, true) => {
                 &[Fate::Refused, Fate::Lost, Fate::AnswerLost, Fate::Conflict, Fate::Throttled, Fate::Garbled]
             }

@@ -112,13 +112,18 @@ async fn serve(listener: TcpListener, state: Arc<State>) {
 async fn answer(request: Request<Incoming>, state: Arc<State>) -> anyhow::Result<Answer> {
     let is_watch = request.uri().query().is_some_and(|query| query.contains("watch=true"));
     let is_write = request.method() != Method::GET;
-    let what = format!("{} {}{}", request.method(), request.uri().path(), if is_watch { " watch" } else { "" });
+    let what =
+        format!("{} {}{}", request.method(), request.uri().path(), if is_watch { " watch" } else { "" });
     let fate = state.oracle().decide(&what, is_write, is_watch);
     match fate {
         Fate::Refused => return Ok(status(503, "ServiceUnavailable", "refused by the fault proxy")),
-        Fate::Conflict => return Ok(status(409, "Conflict", "the object has been modified; refused by the fault proxy")),
+        Fate::Conflict => {
+            return Ok(status(409, "Conflict", "the object has been modified; refused by the fault proxy"));
+        }
         Fate::Throttled => return Ok(status(429, "TooManyRequests", "throttled by the fault proxy")),
-        Fate::Expired => return Ok(status(410, "Expired", "too old resource version; refused by the fault proxy")),
+        Fate::Expired => {
+            return Ok(status(410, "Expired", "too old resource version; refused by the fault proxy"));
+        }
         Fate::Lost => return Err(anyhow!("lost")),
         Fate::Pass | Fate::AnswerLost | Fate::Garbled | Fate::Cut | Fate::Late(_) => {}
     }
@@ -136,7 +141,9 @@ async fn answer(request: Request<Incoming>, state: Arc<State>) -> anyhow::Result
             body.collect().await?;
             Ok(Response::from_parts(head, full("<html>this is not the API server</html>")))
         }
-        Fate::Cut => Ok(passed.map(|body| troubled(body, Duration::ZERO, Some(CUT_AFTER), state.healed.subscribe()))),
+        Fate::Cut => {
+            Ok(passed.map(|body| troubled(body, Duration::ZERO, Some(CUT_AFTER), state.healed.subscribe())))
+        }
         Fate::Late(delay) => Ok(passed.map(|body| troubled(body, delay, None, state.healed.subscribe()))),
         _ => Ok(passed.map(|body| body.map_err(anyhow::Error::from).boxed_unsync())),
     }

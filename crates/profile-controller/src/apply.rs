@@ -113,7 +113,12 @@ impl Context {
             Change::Apply(patch) | Change::Label(patch) => {
                 self.patch(&desired.key, &patch.body).await.map(Some)
             }
-            Change::Replace(precondition) | Change::Delete(precondition) => {
+            Change::Replace(precondition) => {
+                self.try_create(desired).await?;
+                self.delete(&desired.key, precondition).await?;
+                Ok(None)
+            }
+            Change::Delete(precondition) => {
                 self.delete(&desired.key, precondition).await?;
                 Ok(None)
             }
@@ -122,15 +127,30 @@ impl Context {
 
     /// Never an upsert: if there is an object of its name already, that is an error.
     async fn create(&self, desired: &Manifest) -> Result<Arc<Observed>, ApiError> {
+        let object = self.post(desired, false).await?;
+        Ok(self.remember(&desired.key, object))
+    }
+
+    /// Asks whether an object would be accepted, before the one that it replaces is deleted: limits or access that are there
+    /// must not be lost to a spec that the API server will not have.
+    async fn try_create(&self, desired: &Manifest) -> Result<(), ApiError> {
+        match self.post(desired, true).await {
+            Ok(_) => Ok(()),
+            // Only its name is taken.
+            Err(error) if error.is_outdated() => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn post(&self, desired: &Manifest, dry_run: bool) -> Result<DynamicObject, ApiError> {
         let key = &desired.key;
-        let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+        let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), dry_run };
         let object = serde_json::from_value(desired.to_json()).map_err(|error| ApiError {
             key: key.clone(),
             verb: "create",
             source: RequestError::Kube(kube::Error::SerdeError(error)),
         })?;
-        let object = request("create", key, self.api(key).create(&params, &object)).await?;
-        Ok(self.remember(key, object))
+        request("create", key, self.api(key).create(&params, &object)).await
     }
 
     async fn patch(&self, key: &ObjectKey, body: &Value) -> Result<Arc<Observed>, ApiError> {

@@ -19,8 +19,9 @@ pub(crate) enum Problem {
     /// Its namespace is somebody else's.
     #[error(
         "namespace {name} exists and does not belong to owner {owner} ({}): nothing in it is touched; \
-         to hand it over, annotate it with {}={name}, else choose another name for the Profile",
+         to hand it over, {}annotate it with {}={name}, else choose another name for the Profile",
         describe(.reason),
+        release(.reason),
         profile_api::names::ADOPT_ANNOTATION
     )]
     NotOwned { name: String, owner: String, reason: ownership::Reason },
@@ -169,5 +170,13 @@ fn describe(reason: &ownership::Reason) -> String {
         ownership::Reason::Controlled(controller) => format!("it is managed by {controller}"),
         ownership::Reason::OtherOwner(owner) => format!("its annotation names the owner {owner:?}"),
         ownership::Reason::Unmarked => "it has no owner annotation".to_owned(),
+    }
+}
+
+/// What has to be done before the annotation counts.
+fn release(reason: &ownership::Reason) -> &'static str {
+    match reason {
+        ownership::Reason::Controlled(_) => "remove that owner reference and ",
+        ownership::Reason::OtherOwner(_) | ownership::Reason::Unmarked => "",
     }
 }

@@ -67,9 +67,13 @@ impl OwnedKind {
         }
     }
 
-    /// The content field that cannot be changed in place; the object has to be replaced.
-    pub fn immutable_field(self) -> Option<&'static str> {
-        (self == Self::RoleBinding).then_some("roleRef")
+    /// The path within the content, each step a field, that cannot be changed in place; the object has to be replaced.
+    pub fn immutable_path(self) -> Option<&'static [&'static str]> {
+        match self {
+            Self::RoleBinding => Some(&["roleRef"]),
+            Self::ResourceQuota => Some(&["spec", "scopes"]),
+            Self::Namespace | Self::ServiceAccount | Self::AuthorizationPolicy => None,
+        }
     }
 }
 

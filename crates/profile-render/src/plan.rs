@@ -92,12 +92,8 @@ pub fn plan(desired: &Manifest, observed: Option<&Observed>) -> Result<Option<Ch
         return Err(Obstacle::Terminating { key: desired.key.clone() });
     }
     let owner_references = plan_owner_references(desired, observed)?;
-    if desired
-        .key
-        .kind
-        .immutable_field()
-        .is_some_and(|field| desired.content.get(field) != observed.content.get(field))
-    {
+    let immutable = desired.key.kind.immutable_path();
+    if immutable.is_some_and(|path| value_at(&desired.content, path) != value_at(&observed.content, path)) {
         return Ok(Some(Change::Replace(Precondition::of(observed))));
     }
 
@@ -171,6 +167,11 @@ fn plan_content(desired: &Manifest, observed: &Observed) -> Map<String, Value> {
             (!same).then(|| ((*field).to_owned(), merge_patch(current, wanted)))
         })
         .collect()
+}
+
+fn value_at<'a>(content: &'a Map<String, Value>, path: &[&str]) -> Option<&'a Value> {
+    let (first, rest) = path.split_first()?;
+    rest.iter().try_fold(content.get(*first)?, |value, field| value.get(*field))
 }
 
 /// A value in a form in which two ways to write the same thing are equal: the API server rewrites the quantities of a

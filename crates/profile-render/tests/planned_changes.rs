@@ -72,8 +72,6 @@ fn a_quota_is_the_same_however_its_amounts_are_written() {
     assert_eq!(planned("kf-resource-quota", rewritten), None);
     let raised = |object: &mut Value| object["spec"]["hard"]["cpu"] = json!("200");
     assert_eq!(patch(planned("kf-resource-quota", raised))["spec"], json!({ "hard": { "cpu": "2" } }));
-    let scoped = |object: &mut Value| object["spec"]["scopes"] = json!(["BestEffort"]);
-    assert_eq!(patch(planned("kf-resource-quota", scoped))["spec"], json!({ "scopes": null }));
 }
 
 #[test]
@@ -84,6 +82,16 @@ fn a_changed_role_is_replaced_and_changed_subjects_are_not() {
     let body = patch(planned("namespaceAdmin", subjects));
     assert_eq!(body["subjects"][0]["name"], "jane@example.com");
     assert_eq!(body.get("roleRef"), None);
+}
+
+#[test]
+fn a_quota_with_other_scopes_is_replaced_because_they_cannot_be_changed() {
+    let scopes = |object: &mut Value| object["spec"]["scopes"] = json!(["BestEffort"]);
+    assert!(
+        matches!(planned("kf-resource-quota", scopes), Some(Change::Replace(it)) if it.resource_version == "7")
+    );
+    let selector = |object: &mut Value| object["spec"]["scopeSelector"] = json!({ "matchExpressions": [] });
+    assert_eq!(patch(planned("kf-resource-quota", selector))["spec"], json!({ "scopeSelector": null }));
 }
 
 #[test]

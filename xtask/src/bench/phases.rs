@@ -83,7 +83,12 @@ impl Bench<'_> {
         Ok(controller)
     }
 
-    async fn one_by_one(&mut self, controller: &Running, first: usize, count: usize) -> anyhow::Result<Vec<Duration>> {
+    async fn one_by_one(
+        &mut self,
+        controller: &Running,
+        first: usize,
+        count: usize,
+    ) -> anyhow::Result<Vec<Duration>> {
         let bar = progress(format!("{}: one by one", self.subject.name()), count);
         let before = controller.usage()?;
         let mark = self.cluster.audit().settled().await?;
@@ -94,12 +99,15 @@ impl Bench<'_> {
             let name = work::name(number);
             let in_place = if self.subject.reports_ready {
                 let one = name.clone();
-                watch::profiles_where(self.cluster.admin(), move |profile| profile.name_any() == one && is_ready(profile))
+                watch::profiles_where(self.cluster.admin(), move |profile| {
+                    profile.name_any() == one && is_ready(profile)
+                })
             } else {
                 let one = name.clone();
-                let mine = futures::StreamExt::filter(watch::profiles_in_place(self.cluster.admin()), move |profile| {
-                    std::future::ready(*profile == one)
-                });
+                let mine = futures::StreamExt::filter(
+                    watch::profiles_in_place(self.cluster.admin()),
+                    move |profile| std::future::ready(*profile == one),
+                );
                 futures::StreamExt::boxed(mine)
             };
             let created = Instant::now();
@@ -193,7 +201,14 @@ impl Bench<'_> {
     ) -> anyhow::Result<()> {
         let requests = Requests::since(self.cluster, mark, &self.subject.user()).await?;
         let usage = controller.usage()?;
-        self.phases.push(Phase { name, profiles, elapsed, requests, cpu: usage.cpu.saturating_sub(before.cpu), usage });
+        self.phases.push(Phase {
+            name,
+            profiles,
+            elapsed,
+            requests,
+            cpu: usage.cpu.saturating_sub(before.cpu),
+            usage,
+        });
         Ok(())
     }
 }

@@ -110,8 +110,10 @@ fn requests(profile: &Profile) -> anyhow::Result<Requests> {
 
 fn collection(key: &ObjectKey) -> String {
     let resource = key.kind.api_resource();
-    let root = if resource.group.is_empty() { "/api".to_owned() } else { format!("/apis/{}", resource.group) };
-    let namespace = if key.kind.is_namespaced() { format!("/namespaces/{}", key.profile) } else { String::new() };
+    let root =
+        if resource.group.is_empty() { "/api".to_owned() } else { format!("/apis/{}", resource.group) };
+    let namespace =
+        if key.kind.is_namespaced() { format!("/namespaces/{}", key.profile) } else { String::new() };
     format!("{root}/{}{namespace}/{}", resource.version, resource.plural)
 }
 

@@ -53,7 +53,11 @@ impl Round {
     fn write_table(&self, text: &mut String) -> std::fmt::Result {
         let Self { profiles, raw, subjects } = self;
         let limit = raw.elapsed.as_secs_f64();
-        writeln!(text, "\n{profiles} Profiles. Raw writes of the same objects: {limit:.2} s ({} Profiles at a time)", raw.concurrency)?;
+        writeln!(
+            text,
+            "\n{profiles} Profiles. Raw writes of the same objects: {limit:.2} s ({} Profiles at a time)",
+            raw.concurrency
+        )?;
         for (name, measured) in subjects {
             writeln!(text, "\n{name}")?;
             writeln!(
@@ -62,7 +66,8 @@ impl Round {
                 "", "seconds", "of raw", "writes/P", "reads/P", "CPU s", "resident", "peak"
             )?;
             for phase in &measured.phases {
-                let ratio = (phase.name == "from nothing to ready").then(|| format!("{:.2}", phase.elapsed.as_secs_f64() / limit));
+                let ratio = (phase.name == "from nothing to ready")
+                    .then(|| format!("{:.2}", phase.elapsed.as_secs_f64() / limit));
                 writeln!(
                     text,
                     "  {:<24}{:>9.2}{:>9}{:>10.2}{:>10.2}{:>9.2}{:>7} MB{:>6} MB",
@@ -76,8 +81,13 @@ impl Round {
                     phase.usage.peak / 1_000_000,
                 )?;
             }
-            if let (Some(median), Some(p99)) = (percentile(&measured.latencies, 50), percentile(&measured.latencies, 99)) {
-                writeln!(text, "  a Profile created while it runs is ready after {median:.0?} (median), {p99:.0?} (99th percentile)")?;
+            if let (Some(median), Some(p99)) =
+                (percentile(&measured.latencies, 50), percentile(&measured.latencies, 99))
+            {
+                writeln!(
+                    text,
+                    "  a Profile created while it runs is ready after {median:.0?} (median), {p99:.0?} (99th percentile)"
+                )?;
             }
         }
         Ok(())
@@ -88,8 +98,10 @@ impl Round {
             .subjects
             .iter()
             .map(|(name, measured)| {
-                let phases: Vec<Value> = measured.phases.iter().map(|phase| phase_json(phase, self.raw.elapsed)).collect();
-                let milliseconds = |percent| percentile(&measured.latencies, percent).map(|it| it.as_secs_f64() * 1000.0);
+                let phases: Vec<Value> =
+                    measured.phases.iter().map(|phase| phase_json(phase, self.raw.elapsed)).collect();
+                let milliseconds =
+                    |percent| percentile(&measured.latencies, percent).map(|it| it.as_secs_f64() * 1000.0);
                 json!({
                     "name": name,
                     "phases": phases,

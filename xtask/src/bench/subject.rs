@@ -23,10 +23,15 @@ impl Subject {
     /// This project's controller, built with optimisations.
     pub(super) fn ours() -> anyhow::Result<Self> {
         eprintln!("Building the controller with optimisations");
-        let status = crate::cargo().args(["build", "--release", "--quiet", "-p", "profile-controller"]).status()?;
+        let status =
+            crate::cargo().args(["build", "--release", "--quiet", "-p", "profile-controller"]).status()?;
         ensure!(status.success(), "building the controller failed");
         let binary = crate::target_folder()?.join("release/profile-controller");
-        Ok(Self { name: "profile-controller".to_owned(), command: vec![binary.display().to_string()], reports_ready: true })
+        Ok(Self {
+            name: "profile-controller".to_owned(),
+            command: vec![binary.display().to_string()],
+            reports_ready: true,
+        })
     }
 
     /// Another controller.
@@ -91,7 +96,8 @@ impl Running {
         let stat = std::fs::read_to_string(proc.join("stat"))?;
         // The fields after the name, which may hold anything, in parentheses: state is the first.
         let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-        let ticks = |index: usize| fields.get(index).and_then(|field| field.parse::<u64>().ok()).unwrap_or_default();
+        let ticks =
+            |index: usize| fields.get(index).and_then(|field| field.parse::<u64>().ok()).unwrap_or_default();
         let status = std::fs::read_to_string(proc.join("status"))?;
         let kilobytes = |name: &str| {
             let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));

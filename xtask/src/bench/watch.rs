@@ -48,7 +48,8 @@ pub(super) fn profiles_where(
     client: Client,
     holds: impl Fn(&Profile) -> bool + Send + 'static,
 ) -> BoxStream<'static, String> {
-    let profiles = watcher(Api::<Profile>::all(client), watcher::Config::default()).default_backoff().applied_objects();
+    let profiles =
+        watcher(Api::<Profile>::all(client), watcher::Config::default()).default_backoff().applied_objects();
     let holding = move |profile: watcher::Result<Profile>| {
         let name = profile.ok().filter(&holds).map(|profile| profile.name_any());
         std::future::ready(name)

@@ -21,7 +21,8 @@ pub(super) fn name(number: usize) -> String {
 
 /// A Profile with an owner and a quota.
 pub(super) fn profile(name: &str) -> Profile {
-    let hard = [("cpu", "2"), ("memory", "2Gi")].map(|(key, amount)| (key.to_owned(), Quantity::from(amount)));
+    let hard =
+        [("cpu", "2"), ("memory", "2Gi")].map(|(key, amount)| (key.to_owned(), Quantity::from(amount)));
     let mut spec = ProfileSpec::owned_by(Subject::user(format!("{name}@example.com")));
     spec.resource_quota_spec = Some(ResourceQuotaSpec { hard: hard.into(), ..ResourceQuotaSpec::default() });
     Profile::new(name, spec)
@@ -63,7 +64,9 @@ pub(super) async fn change_owners(client: &Client, count: usize, owner: &str) ->
 /// Deletes every Profile.
 pub(super) async fn delete_all(client: &Client) -> anyhow::Result<()> {
     let api: Api<Profile> = Api::all(client.clone());
-    api.delete_collection(&DeleteParams::background(), &Default::default()).await.context("deleting Profiles")?;
+    api.delete_collection(&DeleteParams::background(), &Default::default())
+        .await
+        .context("deleting Profiles")?;
     Ok(())
 }
 

@@ -4,6 +4,7 @@
 //! alone ([`unique`]). A test that needs other flags, kills something or counts everything starts its own [`World`].
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     process::Command,
     sync::{
@@ -16,8 +17,8 @@ use std::{
 use dev_cluster::{Assets, Cluster, Process};
 use k8s_openapi::{
     api::{
-        core::v1::{Event, Namespace, Pod, ResourceQuota, ServiceAccount},
-        rbac::v1::RoleBinding,
+        core::v1::{ConfigMap, Event, Namespace, Pod, ResourceQuota, Secret, ServiceAccount},
+        rbac::v1::{Role, RoleBinding},
     },
     serde::de::DeserializeOwned,
 };
@@ -27,7 +28,7 @@ use kube::{
     core::{ApiResource, DynamicObject, GroupVersionKind, NamespaceResourceScope},
 };
 use profile_api::{Profile, ProfileCondition, ProfileSpec, ProfileStatus, STORED_VERSION, Subject, names};
-use profile_render::mesh::AuthorizationPolicy;
+use profile_render::{OwnedKind, mesh::AuthorizationPolicy};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -101,12 +102,6 @@ pub(crate) async fn shared() -> &'static World {
         })
         .await;
     world
-}
-
-/// The controller of the shared cluster.
-pub(crate) async fn shared_controller() -> &'static Controller {
-    shared().await;
-    &SHARED.get().expect("started").1
 }
 
 /// A name that no other test uses.
@@ -338,6 +333,71 @@ impl World {
             .collect()
     }
 
+    /// Creates a namespace as somebody else would, with further metadata, and waits until it has what Kubernetes itself puts
+    /// into each.
+    pub(crate) async fn create_namespace(&self, name: &str, metadata: Value) -> Namespace {
+        let mut namespace: Namespace =
+            serde_json::from_value(json!({ "metadata": metadata })).expect("a namespace");
+        namespace.metadata.name = Some(name.to_owned());
+        let created = self.namespaces().create(&PostParams::default(), &namespace).await;
+        let created = created.unwrap_or_else(|error| panic!("creating namespace {name}: {error}"));
+        self.furnished(name).await;
+        created
+    }
+
+    /// Waits until a namespace has what Kubernetes itself puts into each.
+    pub(crate) async fn furnished(&self, namespace: &str) {
+        until(&format!("namespace {namespace} has its default ServiceAccount"), async || {
+            self.service_accounts(namespace).get_opt("default").await.ok().flatten()
+        })
+        .await;
+    }
+
+    /// A namespace and everything in it, whole, by kind and name: two of these are equal only if nothing was written in
+    /// between.
+    pub(crate) async fn contents(&self, namespace: &str) -> BTreeMap<String, Value> {
+        let mut contents = BTreeMap::new();
+        contents.insert(
+            "Namespace".to_owned(),
+            json!(self.namespaces().get(namespace).await.expect("a namespace")),
+        );
+        for resource in [
+            ApiResource::erase::<ConfigMap>(&()),
+            ApiResource::erase::<Pod>(&()),
+            ApiResource::erase::<ResourceQuota>(&()),
+            ApiResource::erase::<Role>(&()),
+            ApiResource::erase::<RoleBinding>(&()),
+            ApiResource::erase::<Secret>(&()),
+            ApiResource::erase::<ServiceAccount>(&()),
+            ApiResource::erase::<AuthorizationPolicy>(&()),
+        ] {
+            let api: Api<DynamicObject> = Api::namespaced_with(self.admin.clone(), namespace, &resource);
+            for object in api.list(&ListParams::default()).await.expect("listing").items {
+                contents.insert(format!("{} {}", resource.kind, object.name_any()), json!(object));
+            }
+        }
+        contents
+    }
+
+    /// An object of a Profile, of any kind, through an API that keeps every field.
+    pub(crate) fn owned(&self, profile: &str, kind: OwnedKind) -> Api<DynamicObject> {
+        let resource = kind.api_resource();
+        if kind.is_namespaced() {
+            Api::namespaced_with(self.admin.clone(), profile, &resource)
+        } else {
+            Api::all_with(self.admin.clone(), &resource)
+        }
+    }
+
+    /// The Events about a Profile, each as its reason and its note.
+    pub(crate) async fn events(&self, profile: &str) -> Vec<(String, String)> {
+        let events: Api<Event> = Api::namespaced(self.admin.clone(), "default");
+        let about = ListParams::default()
+            .fields(&format!("involvedObject.kind=Profile,involvedObject.name={profile}"));
+        let events = events.list(&about).await.expect("listing").items.into_iter();
+        events.map(|event| (event.reason.unwrap_or_default(), event.message.unwrap_or_default())).collect()
+    }
+
     /// Asserts that every object that a Profile should have is there and belongs to it.
     pub(crate) async fn assert_in_place(&self, profile: &Profile) {
         let name = profile.name_any();
@@ -474,6 +534,18 @@ pub(crate) fn raw_profile(version: &str, name: &str, spec: Value) -> DynamicObje
     let profile =
         json!({ "apiVersion": api_version, "kind": names::KIND, "metadata": { "name": name }, "spec": spec });
     serde_json::from_value(profile).expect("an object")
+}
+
+/// Whether the API server let a request through or refused it for want of permission.
+///
+/// # Panics
+/// When it failed for another reason.
+pub(crate) fn allowed<T>(answer: kube::Result<T>) -> bool {
+    match answer {
+        Ok(_) => true,
+        Err(kube::Error::Api(status)) if status.code == 403 => false,
+        Err(error) => panic!("neither allowed nor refused: {error}"),
+    }
 }
 
 /// A pod that asks for some CPU.
