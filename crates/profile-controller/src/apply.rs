@@ -1,6 +1,6 @@
 //! Writes one object until it is what it should be. What to write is decided in `profile_render::plan`.
 
-use std::{fmt, future::Future, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc};
 
 use kube::{
     Api,
@@ -16,14 +16,9 @@ use tracing::info;
 
 use crate::{
     context::Context,
-    problem::{ObjectProblem, Retry},
+    problem::ObjectProblem,
+    request::{ApiError, FIELD_MANAGER, RequestError, request},
 };
-
-/// Name under which the API server records our writes.
-pub(crate) const FIELD_MANAGER: &str = "profile-controller";
-
-/// How long a request may take before it counts as failed.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How often an object that changes under our hands is read again before giving up for now.
 const ATTEMPTS: usize = 5;
@@ -33,22 +28,6 @@ const ATTEMPTS: usize = 5;
 pub(crate) struct Written {
     pub(crate) key: ObjectKey,
     pub(crate) change: Change,
-}
-
-/// A request that failed.
-#[derive(Debug)]
-pub(crate) struct ApiError {
-    /// Which object.
-    pub(crate) key: ObjectKey,
-    verb: &'static str,
-    source: RequestError,
-}
-
-/// Why a request failed.
-#[derive(Debug)]
-pub(crate) enum RequestError {
-    Kube(kube::Error),
-    TimedOut,
 }
 
 impl Context {
@@ -145,10 +124,8 @@ impl Context {
     async fn post(&self, desired: &Manifest, dry_run: bool) -> Result<DynamicObject, ApiError> {
         let key = &desired.key;
         let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), dry_run };
-        let object = serde_json::from_value(desired.to_json()).map_err(|error| ApiError {
-            key: key.clone(),
-            verb: "create",
-            source: RequestError::Kube(kube::Error::SerdeError(error)),
+        let object = serde_json::from_value(desired.to_json()).map_err(|error| {
+            ApiError::new("create", key, RequestError::Kube(kube::Error::SerdeError(error)))
         })?;
         request("create", key, self.api(key).create(&params, &object)).await
     }
@@ -196,99 +173,8 @@ pub(crate) fn written(key: &ObjectKey, change: Change) -> Written {
     Written { key: key.clone(), change }
 }
 
-async fn request<T>(
-    verb: &'static str,
-    key: &ObjectKey,
-    request: impl Future<Output = kube::Result<T>>,
-) -> Result<T, ApiError> {
-    bounded(request).await.map_err(|source| ApiError { key: key.clone(), verb, source })
-}
-
-/// A request with a bound on how long it may take.
-pub(crate) async fn bounded<T>(request: impl Future<Output = kube::Result<T>>) -> Result<T, RequestError> {
-    match tokio::time::timeout(REQUEST_TIMEOUT, request).await {
-        Ok(result) => result.map_err(RequestError::Kube),
-        Err(_) => Err(RequestError::TimedOut),
-    }
-}
-
-impl RequestError {
-    /// What the API server answered, if it did.
-    pub(crate) fn status(&self) -> Option<&kube::core::Status> {
-        match self {
-            Self::Kube(kube::Error::Api(status)) => Some(status),
-            _ => None,
-        }
-    }
-}
-
-impl ApiError {
-    fn status(&self) -> Option<&kube::core::Status> {
-        self.source.status()
-    }
-
-    fn is_not_found(&self) -> bool {
-        self.status().is_some_and(|status| status.code == 404)
-    }
-
-    /// Whether what was known of the object is not how it is: it is there, has changed, or is gone.
-    pub(crate) fn is_outdated(&self) -> bool {
-        self.status().is_some_and(|status| status.code == 409 || (status.code == 404 && self.verb == "patch"))
-    }
-
-    /// Whether we lack the permission.
-    pub(crate) fn is_forbidden(&self) -> bool {
-        self.status().is_some_and(|status| status.code == 403) && !self.is_namespace_terminating()
-    }
-
-    /// Whether the API server will not have the object as it is.
-    pub(crate) fn is_rejected(&self) -> bool {
-        self.status().is_some_and(|status| matches!(status.code, 400 | 422))
-    }
-
-    /// Whether nothing can be created because the namespace is being deleted.
-    pub(crate) fn is_namespace_terminating(&self) -> bool {
-        let details = self.status().and_then(|status| status.details.as_ref());
-        details
-            .is_some_and(|details| details.causes.iter().any(|cause| cause.reason == "NamespaceTerminating"))
-    }
-
-    /// Whether trying again helps.
-    pub(crate) fn retry(&self) -> Retry {
-        let seconds =
-            self.status().and_then(|status| status.details.as_ref()).map_or(0, |d| d.retry_after_seconds);
-        match seconds {
-            _ if self.is_rejected() => Retry::OnChange,
-            0 => Retry::WithBackoff,
-            seconds => Retry::After(Duration::from_secs(u64::from(seconds))),
-        }
-    }
-}
-
-impl std::error::Error for ApiError {}
-
 impl fmt::Display for Written {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}: {}", self.key.kind, self.key.name, self.change)
-    }
-}
-
-impl fmt::Display for ApiError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "could not {} {}: {}", self.verb, self.key, self.source)
-    }
-}
-
-impl fmt::Display for RequestError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Kube(kube::Error::Api(status)) if !status.message.is_empty() => {
-                f.write_str(&status.message)
-            }
-            Self::Kube(error) => error.fmt(f),
-            Self::TimedOut => {
-                write!(f, "no answer from the API server within {} s", REQUEST_TIMEOUT.as_secs())
-            }
-        }
     }
 }

@@ -1,5 +1,4 @@
-//! How long to wait before a Profile that failed is tried again: twice as long each time, with jitter, each Profile on its
-//! own.
+//! Whether and when a Profile that failed is tried again: after twice as long each time, with jitter, each Profile on its own.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -7,6 +6,31 @@ use parking_lot::Mutex;
 
 const FIRST: Duration = Duration::from_millis(250);
 const LONGEST: Duration = Duration::from_secs(60);
+
+/// Whether trying again helps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Retry {
+    /// Only a change of the Profile helps; it is looked at again when it changes (and at the resync).
+    OnChange,
+    /// It may go away by itself.
+    WithBackoff,
+    /// The API server said when.
+    After(Duration),
+}
+
+impl Retry {
+    /// Of two the one that decides: what can go away soonest, but not before the API server said.
+    pub(crate) fn sooner(a: Self, b: Self) -> Self {
+        match (a, b) {
+            (Self::OnChange, other) | (other, Self::OnChange) => other,
+            (Self::After(a), Self::After(b)) => Self::After(a.max(b)),
+            (Self::After(after), Self::WithBackoff) | (Self::WithBackoff, Self::After(after)) => {
+                Self::After(after)
+            }
+            (Self::WithBackoff, Self::WithBackoff) => Self::WithBackoff,
+        }
+    }
+}
 
 /// Counts the failures of each Profile since it last succeeded.
 #[derive(Debug, Default)]

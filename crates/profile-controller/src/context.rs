@@ -4,15 +4,16 @@ use std::{sync::Arc, time::Duration};
 
 use kube::{Client, ResourceExt};
 use profile_render::{OwnedKind, PlatformConfig};
+use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::{
     backoff::Backoff,
     events::Events,
     metrics::Metrics,
-    profile::ReadProfile,
+    profile::{self, Part, ReadProfile, WriteError},
+    queue::Queue,
     stores::{KindState, Objects, Profiles},
-    watches::Queue,
 };
 
 /// What every reconcile shares.
@@ -81,6 +82,18 @@ impl Context {
     /// Whether the cluster serves a kind, as far as is known.
     pub(crate) fn is_served(&self, kind: OwnedKind) -> bool {
         self.objects.state(kind) != KindState::NotServed
+    }
+
+    /// Writes a part of a Profile with a merge patch.
+    pub(crate) async fn patch_profile(
+        &self,
+        profile: &ReadProfile,
+        part: Part,
+        body: Value,
+    ) -> Result<(), WriteError> {
+        let written = profile::patch(&self.client, profile, part, body).await?;
+        self.profiles.written(written);
+        Ok(())
     }
 
     /// Drops what was remembered of a Profile that is gone.

@@ -6,7 +6,7 @@ use kube::{
 };
 use tracing::debug;
 
-use crate::{apply::FIELD_MANAGER, profile::ReadProfile};
+use crate::{profile::ReadProfile, request::FIELD_MANAGER};
 
 /// The longest `action` and the longest `note` that the API server takes, in bytes.
 const LONGEST_ACTION: usize = 128;

@@ -7,8 +7,8 @@ use serde_json::json;
 use tracing::{info, warn};
 
 use crate::{
+    backoff::Retry,
     context::Context,
-    problem::Retry,
     profile::{Part, ReadProfile, WriteError},
 };
 

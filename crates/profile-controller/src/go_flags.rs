@@ -55,7 +55,7 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
-    use crate::cli::Cli;
+    use crate::args::Cli;
 
     fn normalised(args: &[&str]) -> Vec<String> {
         let args = std::iter::once("manager").chain(args.iter().copied()).map(OsString::from);

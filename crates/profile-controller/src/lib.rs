@@ -5,8 +5,8 @@
 //! [`status`] says how it went. [`run`] puts the parts together.
 
 mod apply;
+mod args;
 mod backoff;
-mod cli;
 mod client;
 mod context;
 mod events;
@@ -19,12 +19,35 @@ mod metrics;
 mod namespace;
 mod problem;
 mod profile;
+mod queue;
 mod reconcile;
 mod render;
+mod request;
 mod run;
 mod server;
 mod status;
 mod stores;
 mod watches;
 
-pub use cli::main;
+use std::{ffi::OsString, process::ExitCode};
+
+use crate::args::{Cli, Command};
+
+/// Reads the arguments, the program's name first, and does what they ask for.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = Cli::read(args).unwrap_or_else(|error| error.exit());
+    let result = match cli.command {
+        Some(Command::Render(args)) => render::render(&args),
+        None => {
+            logging::init(cli.run.log_format);
+            run::run_blocking(cli.run)
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("Error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal};
 
 use tracing_subscriber::{EnvFilter, fmt, prelude::*};
 
-use crate::cli::LogFormat;
+use crate::args::LogFormat;
 
 /// Starts logging. The level comes from `RUST_LOG`; without it, it is `info`, and `warn` for the libraries.
 pub(crate) fn init(format: LogFormat) {

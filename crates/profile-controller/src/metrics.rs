@@ -10,10 +10,7 @@ use prometheus::{
     Registry, TextEncoder, process_collector::ProcessCollector,
 };
 
-use crate::{
-    problem::{Problem, Retry},
-    stores::Profiles,
-};
+use crate::{backoff::Retry, problem::Problem, stores::Profiles};
 
 const COMPONENT: &str = "profile_controller";
 const CONTROLLER: &str = "profile";

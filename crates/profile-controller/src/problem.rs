@@ -1,11 +1,9 @@
 //! What can stand between a Profile and being ready, with the reason that its status gives and whether trying again helps.
 
-use std::time::Duration;
-
 use profile_render::{ObjectKey, OwnedKind, Refusal, ownership, plan::Obstacle};
 use thiserror::Error;
 
-use crate::{apply::ApiError, profile::WriteError};
+use crate::{backoff::Retry, profile::WriteError, request::ApiError};
 
 /// Why a Profile is not ready.
 #[derive(Debug, Error)]
@@ -60,17 +58,6 @@ pub(crate) enum ObjectProblem {
     Contended(ObjectKey),
 }
 
-/// Whether trying again helps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Retry {
-    /// Only a change of the Profile helps; it is looked at again when it changes (and at the resync).
-    OnChange,
-    /// It may go away by itself.
-    WithBackoff,
-    /// The API server said when.
-    After(Duration),
-}
-
 impl Problem {
     /// The reason that the condition gives, one word.
     pub(crate) fn reason(&self) -> &'static str {
@@ -99,7 +86,7 @@ impl Problem {
             Self::Undecodable(_) | Self::Refused(_) => Retry::OnChange,
             Self::Namespace(error) => error.retry(),
             Self::Objects(problems) => {
-                problems.iter().map(ObjectProblem::retry).reduce(sooner).unwrap_or(Retry::WithBackoff)
+                problems.iter().map(ObjectProblem::retry).reduce(Retry::sooner).unwrap_or(Retry::WithBackoff)
             }
             Self::NotOwned { .. } | Self::NamespaceTerminating(_) | Self::Profile(_) | Self::Internal(_) => {
                 Retry::WithBackoff
@@ -146,18 +133,6 @@ fn api_reason(error: &ApiError) -> &'static str {
         "ObjectRejected"
     } else {
         "ApplyFailed"
-    }
-}
-
-/// Of several problems the one that can go away soonest decides.
-fn sooner(a: Retry, b: Retry) -> Retry {
-    match (a, b) {
-        (Retry::OnChange, other) | (other, Retry::OnChange) => other,
-        (Retry::After(a), Retry::After(b)) => Retry::After(a.max(b)),
-        (Retry::After(after), Retry::WithBackoff) | (Retry::WithBackoff, Retry::After(after)) => {
-            Retry::After(after)
-        }
-        (Retry::WithBackoff, Retry::WithBackoff) => Retry::WithBackoff,
     }
 }
 

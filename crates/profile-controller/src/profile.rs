@@ -3,15 +3,12 @@
 use std::fmt;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::{Api, ResourceExt, api::Patch, api::PatchParams};
+use kube::{Api, Client, ResourceExt, api::Patch, api::PatchParams};
 use profile_api::{Profile, ProfileSpec, ProfileStatus, names::FINALIZER};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use crate::{
-    apply::{FIELD_MANAGER, RequestError, bounded},
-    context::Context,
-};
+use crate::request::{FIELD_MANAGER, RequestError, bounded};
 
 /// Annotation that `kubectl apply` leaves, often larger than the object; never looked at here.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -97,26 +94,22 @@ pub(crate) struct WriteError {
     source: RequestError,
 }
 
-impl Context {
-    /// Writes a part of a Profile with a merge patch.
-    pub(crate) async fn patch_profile(
-        &self,
-        profile: &ReadProfile,
-        part: Part,
-        body: Value,
-    ) -> Result<(), WriteError> {
-        let api: Api<ReadProfile> = Api::all(self.client.clone());
-        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-        let name = profile.name_any();
-        let patch = Patch::Merge(body);
-        let answer = match part {
-            Part::Metadata => bounded(api.patch(&name, &params, &patch)).await,
-            Part::Status => bounded(api.patch_status(&name, &params, &patch)).await,
-        };
-        let written = answer.map_err(|source| WriteError { profile: name, part, source })?;
-        self.profiles.written(written);
-        Ok(())
-    }
+/// Writes a part of a Profile with a merge patch; the Profile as it is then.
+pub(crate) async fn patch(
+    client: &Client,
+    profile: &ReadProfile,
+    part: Part,
+    body: Value,
+) -> Result<ReadProfile, WriteError> {
+    let api: Api<ReadProfile> = Api::all(client.clone());
+    let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+    let name = profile.name_any();
+    let patch = Patch::Merge(body);
+    let answer = match part {
+        Part::Metadata => bounded(api.patch(&name, &params, &patch)).await,
+        Part::Status => bounded(api.patch_status(&name, &params, &patch)).await,
+    };
+    answer.map_err(|source| WriteError { profile: name, part, source })
 }
 
 impl WriteError {

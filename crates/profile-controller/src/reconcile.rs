@@ -11,9 +11,9 @@ use tracing::Instrument;
 
 use crate::{
     apply::Written,
-    backoff::jittered,
+    backoff::{Retry, jittered},
     context::Context,
-    problem::{ObjectProblem, Problem, Retry},
+    problem::{ObjectProblem, Problem},
     profile::ReadProfile,
 };
 

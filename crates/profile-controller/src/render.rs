@@ -11,7 +11,7 @@ use profile_api::{Profile, ProfileSpec};
 use profile_render::{PlatformConfig, render as render_objects, validate};
 use serde_json::Value;
 
-use crate::{cli::RenderArgs, labels_file, profile::decode};
+use crate::{args::RenderArgs, labels_file, profile::decode};
 
 /// Stands for the UID that the API server gives to the Profile, which the owner references name.
 const UNKNOWN_UID: &str = "00000000-0000-0000-0000-000000000000";

@@ -15,7 +15,7 @@ use tokio::{
 use tracing::{info, warn};
 
 use crate::{
-    cli::RunArgs,
+    args::RunArgs,
     client,
     context::Context,
     labels_file::LabelsFile,

@@ -7,7 +7,7 @@ use axum::{Router, extract::State, http::StatusCode, http::header, response::Int
 use tokio::net::TcpListener;
 use tracing::info;
 
-use crate::{cli::BindAddress, context::Context, leader::Leadership};
+use crate::{args::BindAddress, context::Context, leader::Leadership};
 
 /// What the health server reports on.
 #[derive(Clone)]

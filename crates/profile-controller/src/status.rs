@@ -10,8 +10,9 @@ use tracing::{info, warn};
 
 use crate::{
     apply::Written,
+    backoff::Retry,
     context::Context,
-    problem::{Problem, Retry},
+    problem::Problem,
     profile::{Part, ReadProfile},
     reconcile::Outcome,
 };

@@ -1,14 +1,13 @@
 //! The watches: they fill the stores and say which Profiles to look at.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use futures::{Stream, StreamExt, TryStreamExt, channel::mpsc};
+use futures::{Stream, TryStreamExt};
 use kube::{
     Api, Client,
     core::DynamicObject,
     runtime::{
         WatchStreamExt,
-        reflector::ObjectRef,
         watcher::{self, Event, watcher},
     },
 };
@@ -17,33 +16,6 @@ use profile_render::{Observed, OwnedKind};
 use tracing::{debug, info, warn};
 
 use crate::{context::Context, profile::ReadProfile, stores::KindState};
-
-/// The queue of Profiles to look at. Until it is opened, by the replica that leads, nothing is queued: opening starts with
-/// every Profile there is.
-#[derive(Default)]
-pub(crate) struct Queue {
-    sender: OnceLock<mpsc::UnboundedSender<String>>,
-}
-
-impl Queue {
-    /// Queues Profiles, by name.
-    pub(crate) fn push(&self, profiles: impl IntoIterator<Item = String>) {
-        if let Some(sender) = self.sender.get() {
-            for profile in profiles {
-                // Fails only while shutting down.
-                let _ = sender.unbounded_send(profile);
-            }
-        }
-    }
-
-    /// Opens the queue; what comes out of it. The second call gives nothing.
-    pub(crate) fn open(&self) -> impl Stream<Item = ObjectRef<ReadProfile>> + Send + use<> {
-        let (sender, receiver) = mpsc::unbounded();
-        // Refused only on a second call; then `sender` is dropped and the stream is empty.
-        let _ = self.sender.set(sender);
-        receiver.map(|name| ObjectRef::new(&name))
-    }
-}
 
 /// Starts every watch as a task. They run until the process ends.
 pub(crate) fn start(context: &Arc<Context>) {

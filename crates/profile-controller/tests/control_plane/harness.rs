@@ -146,8 +146,13 @@ impl World {
 
     /// The same on a cluster with other contents.
     pub(crate) async fn with(builder: dev_cluster::Builder) -> Self {
+        Self::with_crd(builder, &repository_file(CRD)).await
+    }
+
+    async fn with_crd(builder: dev_cluster::Builder, crd: &str) -> Self {
         let installation = tokio::task::spawn_blocking(installation).await.expect("manifests");
-        let cluster = builder.manifest(installation).start().await.expect("a control plane");
+        let builder = builder.manifest(crd).manifest(installation);
+        let cluster = builder.start().await.expect("a control plane");
         let admin = cluster.admin();
         let kubeconfig = cluster
             .service_account_kubeconfig(SYSTEM_NAMESPACE, SERVICE_ACCOUNT)
@@ -158,7 +163,7 @@ impl World {
 
     /// Starts a control plane whose CRD takes any Profile, so that it can hold those from before there were rules.
     pub(crate) async fn permissive() -> Self {
-        Self::with(Cluster::builder().manifest(PERMISSIVE_CRD)).await
+        Self::with_crd(Cluster::builder(), PERMISSIVE_CRD).await
     }
 
     /// Installs the CRD, or updates it, and waits until its rules hold.
@@ -556,8 +561,11 @@ pub(crate) fn pod(name: &str, cpu: &str) -> Pod {
         .expect("a pod")
 }
 
-/// What a platform engineer installs, from the manifests.
+/// What a platform engineer installs beside the CRD, from the manifests.
 fn installation() -> String {
     let overlay = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../manifests/overlays/standalone");
-    Assets::find().and_then(|assets| assets.kustomize(&overlay)).expect("manifests")
+    let manifests = Assets::find().and_then(|assets| assets.kustomize(&overlay)).expect("manifests");
+    let documents =
+        manifests.split("\n---\n").filter(|document| !document.contains("kind: CustomResourceDefinition"));
+    documents.collect::<Vec<_>>().join("\n---\n")
 }

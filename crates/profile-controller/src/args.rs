@@ -1,8 +1,6 @@
 //! The command line: what can be set, checked before anything starts.
 
-use std::{
-    ffi::OsString, net::SocketAddr, num::NonZeroU16, path::PathBuf, process::ExitCode, time::Duration,
-};
+use std::{ffi::OsString, net::SocketAddr, num::NonZeroU16, path::PathBuf, time::Duration};
 
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use profile_render::{
@@ -10,7 +8,7 @@ use profile_render::{
     config::{Principals, ReservedNames},
 };
 
-use crate::{go_flags, logging, render, run};
+use crate::go_flags;
 
 /// Turns Kubeflow Profiles into namespaces with access rules.
 ///
@@ -26,15 +24,28 @@ use crate::{go_flags, logging, render, run};
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]
-    command: Option<Command>,
+    pub(crate) command: Option<Command>,
     #[command(flatten)]
-    run: RunArgs,
+    pub(crate) run: RunArgs,
 }
 
+/// What else can be done than run.
 #[derive(Debug, Subcommand)]
-enum Command {
+pub(crate) enum Command {
     /// Print what a Profile would become, as YAML, without a cluster.
     Render(RenderArgs),
+}
+
+impl Cli {
+    /// Reads arguments, the program's name first, with flags as Go programs read them.
+    ///
+    /// # Errors
+    /// When they cannot be read; also when they ask for help.
+    pub(crate) fn read(args: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        let mut command = Self::command();
+        let matches = command.try_get_matches_from_mut(go_flags::normalise(&Self::command(), args))?;
+        Self::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+    }
 }
 
 /// Settings of the running controller.
@@ -174,30 +185,6 @@ impl PlatformArgs {
     }
 }
 
-/// Reads the arguments and does what they ask for.
-pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let args = go_flags::normalise(&Cli::command(), args);
-    let cli =
-        match Cli::command().try_get_matches_from(args).and_then(|matches| Cli::from_arg_matches(&matches)) {
-            Ok(cli) => cli,
-            Err(error) => error.exit(),
-        };
-    let result = match cli.command {
-        Some(Command::Render(args)) => render::render(&args),
-        None => {
-            logging::init(cli.run.log_format);
-            run::run_blocking(cli.run)
-        }
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("Error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
 /// `HOST:PORT`, or `:PORT` for every address of the machine; `0` for none.
 fn parse_bind_address(text: &str) -> Result<BindAddress, String> {
     if text == "0" || text.is_empty() {
@@ -252,8 +239,7 @@ mod tests {
 
     fn parse(args: &[&str]) -> Result<RunArgs, String> {
         let args = std::iter::once("manager").chain(args.iter().copied()).map(OsString::from);
-        let args = go_flags::normalise(&Cli::command(), args);
-        Cli::try_parse_from(args).map(|cli| cli.run).map_err(|error| error.to_string())
+        Cli::read(args).map(|cli| cli.run).map_err(|error| error.to_string())
     }
 
     #[test]
