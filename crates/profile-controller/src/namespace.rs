@@ -6,7 +6,7 @@ use profile_api::names::PROFILE_LABEL;
 use profile_render::{
     Manifest, NamespaceLabels, ObjectKey, Observed, PlatformConfig, Rendered, ValidProfile,
     ownership::{self, Ownership},
-    plan,
+    plan::{self, Change},
 };
 
 use crate::{
@@ -26,6 +26,13 @@ pub(crate) struct Claimed {
     /// objects are not in the store then. [`Context::complete_takeover`] sets the label when they have been dealt with, so
     /// that a takeover that is broken off starts again.
     pub(crate) taken_over: Option<Arc<Observed>>,
+}
+
+impl Claimed {
+    /// Whether it was created just now, so that there is nothing in it.
+    pub(crate) fn is_new(&self) -> bool {
+        self.writes.iter().any(|written| written.change == Change::Create)
+    }
 }
 
 impl Context {

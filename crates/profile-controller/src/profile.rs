@@ -68,6 +68,11 @@ impl ReadProfile {
         self.metadata.deletion_timestamp.is_some()
     }
 
+    /// Whether it has changed since its status was last written.
+    pub(crate) fn has_changed(&self) -> bool {
+        self.status.observed_generation != self.metadata.generation
+    }
+
     /// Whether the finalizer of the Go controller is there.
     pub(crate) fn has_finalizer(&self) -> bool {
         self.finalizers().iter().any(|finalizer| finalizer == FINALIZER)

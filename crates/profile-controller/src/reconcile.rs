@@ -13,6 +13,7 @@ use crate::{
     apply::Written,
     backoff::{Retry, jittered},
     context::Context,
+    namespace::Claimed,
     problem::{ObjectProblem, Problem},
     profile::ReadProfile,
 };
@@ -85,13 +86,10 @@ async fn settle(profile: &ReadProfile, spec: &ProfileSpec, context: &Arc<Context
         Ok(claimed) => claimed,
         Err(problem) => return Outcome { problem: Some(problem), ..outcome },
     };
+    let unlabelled = may_be_unlabelled(profile, &rendered, &claimed);
     outcome.writes.extend(claimed.writes);
 
-    let known = match claimed.taken_over {
-        Some(_) => context.read_objects(&rendered, known).await,
-        None => Ok(known),
-    };
-    let problems = match known {
+    let problems = match context.read_unknown(unlabelled, known).await {
         Ok(known) => context.settle_objects(&rendered, &known, valid.uid(), &mut outcome.writes).await,
         Err(problem) => vec![problem],
     };
@@ -111,6 +109,20 @@ async fn settle(profile: &ReadProfile, spec: &ProfileSpec, context: &Arc<Context
     }
 }
 
+/// The objects that may be there without our label, so that the store does not know them: in a namespace that is taken over
+/// all of them; else, when the Profile has changed, those that must not be there. One that should be there and is not known
+/// is created, which tells if there is one.
+fn may_be_unlabelled(profile: &ReadProfile, rendered: &Rendered, claimed: &Claimed) -> Vec<ObjectKey> {
+    if claimed.taken_over.is_some() {
+        let wanted = rendered.manifests().into_iter().map(|manifest| manifest.key);
+        wanted.chain(rendered.absent.clone()).collect()
+    } else if profile.has_changed() && !claimed.is_new() {
+        rendered.absent.clone()
+    } else {
+        Vec::new()
+    }
+}
+
 impl Outcome {
     fn failed(problem: Problem) -> Self {
         Self { writes: Vec::new(), browser_access: None, problem: Some(problem) }
@@ -118,16 +130,13 @@ impl Outcome {
 }
 
 impl Context {
-    /// The objects that are there, from the API server: those left by the Go controller carry no label, so that the store
-    /// does not know them.
-    async fn read_objects(
+    /// What is known, with what the API server has of the given objects beside.
+    async fn read_unknown(
         &self,
-        rendered: &Rendered,
+        keys: Vec<ObjectKey>,
         known: Vec<Arc<Observed>>,
     ) -> Result<Vec<Arc<Observed>>, ObjectProblem> {
-        let keys =
-            rendered.manifests().into_iter().map(|manifest| manifest.key).chain(rendered.absent.clone());
-        let unknown = keys.filter(|key| find(&known, key).is_none() && self.is_served(key.kind));
+        let unknown = keys.into_iter().filter(|key| find(&known, key).is_none() && self.is_served(key.kind));
         let read = join_all(unknown.map(|key| async move { self.read(&key).await })).await;
         let read = read.into_iter().filter_map(Result::transpose).collect::<Result<Vec<_>, _>>()?;
         Ok(known.into_iter().chain(read.into_iter().map(Arc::new)).collect())

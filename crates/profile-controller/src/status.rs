@@ -125,10 +125,15 @@ fn conditions(outcome: &Outcome, name: &str) -> Vec<ProfileCondition> {
             conditions.push(failed(ProfileCondition::NAMESPACE_READY));
         }
         Problem::Objects(problems) => {
+            let concerns = |kind| problems.iter().any(|problem| problem.kind() == kind);
+            if concerns(OwnedKind::Namespace) {
+                conditions.push(failed(ProfileCondition::NAMESPACE_READY));
+                return conditions;
+            }
             let owned = "the namespace belongs to the Profile";
             conditions.push(condition(ProfileCondition::NAMESPACE_READY, true, "Owned", owned));
             conditions.push(failed(ProfileCondition::OBJECTS_READY));
-            let policy = problems.iter().any(|problem| problem.kind() == OwnedKind::AuthorizationPolicy);
+            let policy = concerns(OwnedKind::AuthorizationPolicy);
             conditions.extend(match outcome.browser_access {
                 _ if policy => Some(failed(ProfileCondition::BROWSER_ACCESS)),
                 access => access.map(browser_access),

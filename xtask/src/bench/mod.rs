@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: the controller's speed as ratios to the physical limit, measured in one run against a real control plane.
+//! `cargo xtask bench`: the controller's speed as ratios to the physical limit, in one run, on a real control plane.
 
 mod phases;
 mod raw;

@@ -209,3 +209,21 @@ async fn touch(world: &World, name: &str) {
     patch(&world.profiles(), name, mark).await;
     world.caught_up().await;
 }
+
+#[test]
+fn limits_that_are_removed_while_no_controller_runs_are_gone_even_if_our_label_is_gone_too() {
+    run(async {
+        let world = World::start().await;
+        let controller = world.controller(&[]);
+        let name = unique("stripped");
+        world.create(limited(&name, json!({ "hard": { "cpu": 1 } }))).await;
+        world.ready(&name).await;
+        assert_eq!(controller.stop().await, Some(0));
+        let label = json!({ "metadata": { "labels": { names::PROFILE_LABEL: null } } });
+        patch(&world.quotas(&name), QUOTA, label).await;
+        world.patch_spec(&name, json!({ "resourceQuotaSpec": null })).await;
+        let _controller = world.controller(&[]);
+        world.ready(&name).await;
+        assert_eq!(limits(&world, &name).await, None);
+    });
+}
