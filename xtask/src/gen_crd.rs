@@ -33,3 +33,23 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+fn check(committed: &str, generated: &str) -> anyhow::Result<()> {
+    ensure!(
+        committed == generated,
+        "{PATH} is not what the types say: run `cargo xtask gen-crd` and commit it"
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_committed_file_that_differs_is_refused_with_what_to_do() {
+        assert!(check("a: 1\n", "a: 1\n").is_ok());
+        let error = check("a: 1\n", "a: 2\n").unwrap_err().to_string();
+        assert!(error.contains(PATH) && error.contains("cargo xtask gen-crd"), "{error}");
+    }
+}

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use futures::{FutureExt, future::join_all};
 use kube::{ResourceExt, runtime::controller::Action};
 use profile_api::ProfileSpec;
-use profile_render::{ObjectKey, Observed, Rendered, mesh::BrowserAccess, render, validate};
+use profile_render::{
+    ObjectKey, Observed, PlatformConfig, Rendered, ValidProfile, mesh::BrowserAccess, render, validate,
+};
 use tokio::time::Instant;
 use tracing::Instrument;
 
@@ -70,43 +72,43 @@ async fn look_at(profile: Arc<ReadProfile>, context: Arc<Context>) -> Option<Ret
     outcome.problem.as_ref().map(Problem::retry).or(unreported)
 }
 
-async fn settle(profile: &ReadProfile, spec: &ProfileSpec, context: &Arc<Context>) -> Outcome {
+async fn settle(profile: &ReadProfile, spec: &ProfileSpec, context: &Context) -> Outcome {
     let config = context.config.borrow().clone();
     let valid = match validate(&profile.metadata, spec, &config) {
         Ok(valid) => valid,
         Err(refusal) => return Outcome::failed(refusal.into()),
     };
     let rendered = render(&valid, &config);
-    let mut outcome =
-        Outcome { writes: Vec::new(), browser_access: Some(rendered.browser_access), problem: None };
+    let mut writes = Vec::new();
+    let settled = settle_rendered(profile, &valid, &rendered, &config, context, &mut writes).await;
+    Outcome { writes, browser_access: Some(rendered.browser_access), problem: settled.err() }
+}
 
+/// First the namespace, then what is in it, then what shows that all of it was dealt with.
+async fn settle_rendered(
+    profile: &ReadProfile,
+    valid: &ValidProfile,
+    rendered: &Rendered,
+    config: &PlatformConfig,
+    context: &Context,
+    writes: &mut Vec<Written>,
+) -> Result<(), Problem> {
     let known = context.objects.of(valid.name());
     let namespace = find(&known, &ObjectKey::namespace(valid.name()));
-    let claimed = match context.claim_namespace(&valid, &rendered, namespace, &config).await {
-        Ok(claimed) => claimed,
-        Err(problem) => return Outcome { problem: Some(problem), ..outcome },
-    };
-    let unlabelled = may_be_unlabelled(profile, &rendered, &claimed);
-    outcome.writes.extend(claimed.writes);
+    let claimed = context.claim_namespace(valid, rendered, namespace, config).await?;
+    let unlabelled = may_be_unlabelled(profile, rendered, &claimed);
+    writes.extend(claimed.writes);
 
     let problems = match context.read_unknown(unlabelled, known).await {
-        Ok(known) => context.settle_objects(&rendered, &known, valid.uid(), &mut outcome.writes).await,
+        Ok(known) => context.settle_objects(rendered, &known, valid.uid(), writes).await,
         Err(problem) => vec![problem],
     };
-    if let Some(problem) = worst(problems) {
-        return Outcome { problem: Some(problem), ..outcome };
-    }
+    worst(problems).map_or(Ok(()), Err)?;
 
     if let Some(namespace) = claimed.taken_over {
-        match context.complete_takeover(&valid, &rendered, namespace, &config).await {
-            Ok(writes) => outcome.writes.extend(writes),
-            Err(problem) => return Outcome { problem: Some(problem), ..outcome },
-        }
+        writes.extend(context.complete_takeover(valid, rendered, namespace, config).await?);
     }
-    match context.drop_unneeded_finalizer(profile).await {
-        Ok(()) => outcome,
-        Err(error) => Outcome { problem: Some(error.into()), ..outcome },
-    }
+    Ok(context.drop_unneeded_finalizer(profile).await?)
 }
 
 /// The objects that may be there without our label, so that the store does not know them: in a namespace that is taken over
