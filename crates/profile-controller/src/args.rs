@@ -54,7 +54,7 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) platform: PlatformArgs,
 
-    /// Google service account that a Profile without a WorkloadIdentity plugin is bound to.
+    /// Accepted from existing Deployments; without effect, because there is no WorkloadIdentity plugin.
     #[arg(long, default_value = "", value_name = "EMAIL", hide_default_value = true)]
     pub(crate) workload_identity: String,
 
