@@ -22,10 +22,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let generated = format!("{HEADER}{}", serde_saphyr::to_string(&profile_api::crd())?);
     if args.check {
         let committed = fs::read_to_string(&path).with_context(|| format!("cannot read {PATH}"))?;
-        ensure!(
-            committed == generated,
-            "{PATH} is not what the types say: run `cargo xtask gen-crd` and commit it"
-        );
+        check(&committed, &generated)?;
         println!("{PATH} is up to date");
     } else {
         fs::write(&path, generated).with_context(|| format!("cannot write {PATH}"))?;

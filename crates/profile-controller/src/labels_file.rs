@@ -56,10 +56,12 @@ impl LabelsFile {
             Err(error) => (None, Some(format!("{error:#}"))),
         };
         if let Some(problem) = problem.as_ref().filter(|problem| self.problem.as_ref() != Some(problem)) {
-            warn!(
-                labels = self.labels.iter().count(),
-                "{problem}; the labels that were in force stay in force"
-            );
+            let labels = self.labels.iter().count();
+            let until_then = match labels {
+                0 => "namespaces get no labels from it",
+                _ => "the labels that were in force stay in force",
+            };
+            warn!(labels, "{problem}; {until_then}");
         }
         self.problem = problem;
         let changed = labels.filter(|labels| *labels != self.labels);

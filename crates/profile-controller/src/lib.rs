@@ -1,8 +1,8 @@
 //! The controller: watches Profiles and what they own, compares, writes, reports.
 //!
 //! What should be and what differs is decided in `profile-render`. Here is the I/O around it, in the order in which a
-//! Profile passes through: [`watches`] fill [`stores`], [`reconcile`] decides the steps, [`apply`] writes objects,
-//! [`status`] says how it went. [`run`] puts the parts together.
+//! Profile passes through: `watches` fill `stores`, `reconcile` decides the steps, `apply` writes objects,
+//! `status` says how it went. `run` puts the parts together.
 
 mod apply;
 mod args;
