@@ -4,7 +4,7 @@ use kube::ResourceExt;
 use profile_api::{Profile, ProfileCondition, ProfileSpec, Subject};
 use serde_json::{Value, json};
 
-use crate::harness::{condition, run, shared, unique};
+use crate::harness::{World, condition, run, shared, unique, until};
 
 #[test]
 fn a_user_gets_a_namespace_with_everything_in_it() {
@@ -135,5 +135,44 @@ fn a_service_account_gets_in_by_its_mesh_identity() {
             policy["rules"][0],
             json!({ "from": [{ "source": { "principals": ["cluster.local/ns/ci/sa/runner"] } }] })
         );
+    });
+}
+
+#[test]
+fn new_settings_of_the_platform_reach_profiles_that_are_there() {
+    run(async {
+        let world = World::start().await;
+        let controller = world.controller(&[]);
+        let [group, user] = ["by-claim", "by-header"].map(unique);
+        world.create(Profile::new(&group, ProfileSpec::owned_by(Subject::group("vision@example.com")))).await;
+        world.ready(&group).await;
+        world.ready_profile(&user, "jane@example.com").await;
+        assert_eq!(controller.stop().await, Some(0));
+
+        let _controller = world.controller(&[
+            "--groups-claim=groups",
+            "-userid-header",
+            "x-user",
+            "-userid-prefix",
+            "corp:",
+        ]);
+        let rule = async |name: &str| {
+            json!(world.policies(name).get("ns-owner-access-istio").await.ok()?.spec)["rules"].get(0).cloned()
+        };
+        let by_claim = json!([{ "key": "request.auth.claims[groups]", "values": ["vision@example.com"] }]);
+        until("the group gets in by its claim", async || {
+            rule(&group).await.filter(|rule| rule["when"] == by_claim)
+        })
+        .await;
+        let by_header = json!([{ "key": "request.headers[x-user]", "values": ["corp:jane@example.com"] }]);
+        until("the user gets in by the new header", async || {
+            rule(&user).await.filter(|rule| rule["when"] == by_header)
+        })
+        .await;
+        until("the status says so", async || {
+            let profile = world.profiles().get(&group).await.ok()?;
+            condition(&profile, ProfileCondition::BROWSER_ACCESS).is_true().then_some(())
+        })
+        .await;
     });
 }
