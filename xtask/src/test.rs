@@ -1,7 +1,12 @@
 //! `cargo xtask test`: all tests.
 
+use std::{env, thread::available_parallelism};
+
 use anyhow::ensure;
 use dev_cluster::Assets;
+
+/// Most tests wait for a control plane most of the time: so many run at a time even where there are fewer cores.
+const LEAST_THREADS: usize = 4;
 
 /// Run all tests; the control plane that they need is built first
 #[derive(clap::Args)]
@@ -14,7 +19,13 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     // Before any test starts, so that its progress is seen.
     Assets::find()?.istio_crds()?;
-    let status = crate::cargo().args(["test", "--workspace"]).args(&args.arguments).status()?;
+    let mut cargo = crate::cargo();
+    cargo.args(["test", "--workspace"]).args(&args.arguments);
+    if env::var_os("RUST_TEST_THREADS").is_none() {
+        let cores = available_parallelism().map_or(1, usize::from);
+        cargo.env("RUST_TEST_THREADS", cores.max(LEAST_THREADS).to_string());
+    }
+    let status = cargo.status()?;
     ensure!(status.success(), "tests failed");
     Ok(())
 }
