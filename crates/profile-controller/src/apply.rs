@@ -18,6 +18,7 @@ use crate::{
     context::Context,
     problem::ObjectProblem,
     request::{ApiError, FIELD_MANAGER, RequestError, request},
+    stores::Moment,
 };
 
 /// How often an object that changes under our hands is read again before giving up for now.
@@ -106,8 +107,9 @@ impl Context {
 
     /// Never an upsert: if there is an object of its name already, that is an error.
     async fn create(&self, desired: &Manifest) -> Result<Arc<Observed>, ApiError> {
+        let asked = self.objects.moment(desired.key.kind);
         let object = self.post(desired, false).await?;
-        Ok(self.remember(&desired.key, object))
+        Ok(self.remember(&desired.key, object, asked))
     }
 
     /// Asks whether an object would be accepted, before the one that it replaces is deleted: limits or access that are there
@@ -131,10 +133,11 @@ impl Context {
     }
 
     async fn patch(&self, key: &ObjectKey, body: &Value) -> Result<Arc<Observed>, ApiError> {
+        let asked = self.objects.moment(key.kind);
         let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         let object =
             request("patch", key, self.api(key).patch(&key.name, &params, &Patch::Merge(body))).await?;
-        Ok(self.remember(key, object))
+        Ok(self.remember(key, object, asked))
     }
 
     async fn delete(&self, key: &ObjectKey, precondition: &Precondition) -> Result<(), ApiError> {
@@ -151,9 +154,9 @@ impl Context {
         Ok(())
     }
 
-    fn remember(&self, key: &ObjectKey, object: DynamicObject) -> Arc<Observed> {
+    fn remember(&self, key: &ObjectKey, object: DynamicObject, asked: Moment) -> Arc<Observed> {
         let observed = Observed::new(key.kind, object);
-        self.objects.insert(observed.clone());
+        self.objects.insert_written(observed.clone(), asked);
         Arc::new(observed)
     }
 

@@ -6,6 +6,7 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
+    time::{Duration, Instant},
 };
 
 use kube::{
@@ -84,9 +85,11 @@ impl Profiles {
         }
     }
 
-    /// Takes in the answer to one of our own writes.
+    /// Takes in the answer to one of our own writes. A Profile that is not known any more has ended in the meantime.
     pub(crate) fn written(&self, profile: ReadProfile) {
-        self.observe(Event::Apply(profile));
+        if self.get(&profile.name_any()).is_some_and(|known| known.uid() == profile.uid()) {
+            self.observe(Event::Apply(profile));
+        }
     }
 }
 
@@ -103,19 +106,44 @@ pub(crate) enum KindState {
 
 /// The objects that carry our label, by Profile.
 pub(crate) struct Objects {
-    by_profile: RwLock<HashMap<String, Vec<Arc<Observed>>>>,
+    known: RwLock<Known>,
     kinds: watch::Sender<HashMap<OwnedKind, KindState>>,
+}
+
+#[derive(Default)]
+struct Known {
+    by_profile: HashMap<String, Vec<Arc<Observed>>>,
+    /// The ends of objects, for as long as the answer to a write may be on its way that was made before.
+    ends: HashMap<ObjectKey, End>,
+    ends_forgotten: Option<Instant>,
+    /// How often each kind was listed.
+    lists: HashMap<OwnedKind, u64>,
+}
+
+/// When an object ended: by its resource version, and by the clock.
+struct End {
+    resource_version: String,
+    at: Instant,
+}
+
+/// How long an end is remembered: longer than any request takes.
+const END_REMEMBERED: Duration = Duration::from_secs(120);
+
+/// A moment before a request, so that its answer can be told from news.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment {
+    lists: u64,
 }
 
 impl Objects {
     pub(crate) fn new() -> Self {
         let filling = OwnedKind::ALL.map(|kind| (kind, KindState::Filling)).into();
-        Self { by_profile: RwLock::default(), kinds: watch::Sender::new(filling) }
+        Self { known: RwLock::default(), kinds: watch::Sender::new(filling) }
     }
 
     /// The objects of a Profile.
     pub(crate) fn of(&self, profile: &str) -> Vec<Arc<Observed>> {
-        self.by_profile.read().get(profile).cloned().unwrap_or_default()
+        self.known.read().by_profile.get(profile).cloned().unwrap_or_default()
     }
 
     /// How far the watch of a kind has come.
@@ -139,13 +167,47 @@ impl Objects {
         let _ = self.kinds.subscribe().wait_for(all_filled).await;
     }
 
+    /// The moment before a request about an object of a kind.
+    pub(crate) fn moment(&self, kind: OwnedKind) -> Moment {
+        Moment { lists: self.known.read().lists.get(&kind).copied().unwrap_or_default() }
+    }
+
+    /// Takes in the answer to one of our own writes, asked for at a moment. If everything was listed since, the list knows
+    /// better: the object may have ended in between.
+    pub(crate) fn insert_written(&self, object: Observed, asked: Moment) {
+        let mut known = self.known.write();
+        if known.lists.get(&object.key.kind).copied().unwrap_or_default() == asked.lists {
+            known.insert(object);
+        }
+    }
+
     /// Takes in the state of an object; whether it was news.
     pub(crate) fn insert(&self, object: Observed) -> bool {
-        let mut by_profile = self.by_profile.write();
-        let objects = by_profile.entry(object.key.profile.clone()).or_default();
+        self.known.write().insert(object)
+    }
+
+    /// Notes that an object is gone, or no longer carries our label; whether that was news. `resource_version` is that of
+    /// its end: an object of the same name that was created since stays.
+    pub(crate) fn remove(&self, key: &ObjectKey, resource_version: &str) -> bool {
+        self.known.write().remove(key, resource_version)
+    }
+
+    /// Takes in a whole list of a kind; the Profiles for which something has changed.
+    pub(crate) fn replace_kind(&self, kind: OwnedKind, listed: Vec<Observed>) -> HashSet<String> {
+        self.known.write().replace_kind(kind, listed)
+    }
+}
+
+impl Known {
+    fn insert(&mut self, object: Observed) -> bool {
+        let ended = self.ends.get(&object.key);
+        if ended.is_some_and(|end| !is_newer(&object.resource_version, &end.resource_version)) {
+            return false;
+        }
+        let objects = self.by_profile.entry(object.key.profile.clone()).or_default();
         match objects.iter_mut().find(|known| known.key == object.key) {
             Some(known) if is_newer(&object.resource_version, &known.resource_version) => {
-                *known = Arc::new(object)
+                *known = Arc::new(object);
             }
             Some(_) => return false,
             None => objects.push(Arc::new(object)),
@@ -153,27 +215,35 @@ impl Objects {
         true
     }
 
-    /// Notes that an object is gone, or no longer carries our label; whether that was news. `resource_version` is that of
-    /// its end: an object of the same name that was created since stays.
-    pub(crate) fn remove(&self, key: &ObjectKey, resource_version: &str) -> bool {
-        let mut by_profile = self.by_profile.write();
-        let Some(objects) = by_profile.get_mut(&key.profile) else {
+    fn remove(&mut self, key: &ObjectKey, resource_version: &str) -> bool {
+        self.forget_ends();
+        let end = End { resource_version: resource_version.to_owned(), at: Instant::now() };
+        self.ends.insert(key.clone(), end);
+        let Some(objects) = self.by_profile.get_mut(&key.profile) else {
             return false;
         };
         let before = objects.len();
         objects.retain(|known| known.key != *key || is_newer(&known.resource_version, resource_version));
         let removed = objects.len() < before;
         if objects.is_empty() {
-            by_profile.remove(&key.profile);
+            self.by_profile.remove(&key.profile);
         }
         removed
     }
 
-    /// Takes in a whole list of a kind; the Profiles for which something has changed.
-    pub(crate) fn replace_kind(&self, kind: OwnedKind, listed: Vec<Observed>) -> HashSet<String> {
+    /// Now and then, so that deleting thousands of Profiles does not look at thousands of ends each time.
+    fn forget_ends(&mut self) {
+        if self.ends_forgotten.is_none_or(|at| at.elapsed() > END_REMEMBERED) {
+            self.ends.retain(|_, end| end.at.elapsed() < END_REMEMBERED);
+            self.ends_forgotten = Some(Instant::now());
+        }
+    }
+
+    fn replace_kind(&mut self, kind: OwnedKind, listed: Vec<Observed>) -> HashSet<String> {
+        *self.lists.entry(kind).or_default() += 1;
         let mut changed = HashSet::new();
         let present: HashSet<ObjectKey> = listed.iter().map(|object| object.key.clone()).collect();
-        self.by_profile.write().retain(|profile, objects| {
+        self.by_profile.retain(|profile, objects| {
             let before = objects.len();
             objects.retain(|known| known.key.kind != kind || present.contains(&known.key));
             if objects.len() < before {
@@ -240,6 +310,45 @@ mod tests {
         assert_eq!(versions(&objects, "p"), ["20"]);
         assert!(objects.remove(&binding("p", "a", "").key, "21"));
         assert!(objects.of("p").is_empty());
+    }
+
+    #[test]
+    fn an_answer_that_comes_after_the_end_of_its_object_brings_no_ghost_back() {
+        let objects = Objects::new();
+        let asked = objects.moment(OwnedKind::RoleBinding);
+        assert!(!objects.remove(&binding("p", "a", "").key, "12"));
+        objects.insert_written(binding("p", "a", "10"), asked);
+        assert!(objects.of("p").is_empty());
+        objects.insert_written(binding("p", "a", "13"), asked);
+        assert_eq!(versions(&objects, "p"), ["13"], "its successor is known");
+    }
+
+    #[test]
+    fn an_answer_that_comes_after_a_list_brings_no_ghost_back() {
+        let objects = Objects::new();
+        let asked = objects.moment(OwnedKind::RoleBinding);
+        objects.replace_kind(OwnedKind::RoleBinding, Vec::new());
+        objects.insert_written(binding("p", "a", "10"), asked);
+        assert!(objects.of("p").is_empty());
+        let asked = objects.moment(OwnedKind::RoleBinding);
+        objects.insert_written(binding("p", "a", "11"), asked);
+        assert_eq!(versions(&objects, "p"), ["11"]);
+    }
+
+    #[test]
+    fn the_answer_to_a_write_does_not_bring_a_deleted_profile_back() {
+        let profile: ReadProfile = serde_json::from_value(json!({
+            "metadata": { "name": "p", "uid": "u", "resourceVersion": "1" },
+            "spec": { "owner": { "kind": "User", "name": "a" } },
+        }))
+        .unwrap();
+        let profiles = Profiles::new();
+        profiles.observe(Event::Apply(profile.clone()));
+        profiles.written(profile.clone());
+        assert!(profiles.is_live("u"));
+        profiles.observe(Event::Delete(profile.clone()));
+        profiles.written(profile);
+        assert!(!profiles.is_live("u"));
     }
 
     #[test]
