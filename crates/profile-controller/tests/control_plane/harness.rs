@@ -186,26 +186,6 @@ impl World {
         self.controller_with(&self.kubeconfig, flags)
     }
 
-    /// Starts a controller that reaches the API server at another address, where it needs no credentials.
-    pub(crate) fn controller_behind(&self, url: &str) -> Controller {
-        let kubeconfig = self.cluster.folder().join(unique("proxy")).with_extension("kubeconfig");
-        let content = json!({
-            "apiVersion": "v1",
-            "kind": "Config",
-            "current-context": "proxy",
-            "contexts": [{ "name": "proxy", "context": { "cluster": "proxy", "user": "nobody" } }],
-            "clusters": [{ "name": "proxy", "cluster": { "server": url } }],
-            "users": [{ "name": "nobody", "user": {} }],
-        });
-        std::fs::write(&kubeconfig, content.to_string()).expect("a kubeconfig");
-        self.controller_with(&kubeconfig, &[])
-    }
-
-    /// A client that is to the API server who the controller is.
-    pub(crate) async fn controller_client(&self) -> Client {
-        self.cluster.service_account(SYSTEM_NAMESPACE, SERVICE_ACCOUNT).await.expect("a client")
-    }
-
     fn controller_with(&self, kubeconfig: &Path, flags: &[&str]) -> Controller {
         let log = self.cluster.folder().join(unique("controller")).with_extension("log");
         let mut command = Command::new(env!("CARGO_BIN_EXE_profile-controller"));
