@@ -183,13 +183,9 @@ impl World {
 
     /// Starts a controller under its own role, with Kubeflow's flags and further ones.
     pub(crate) fn controller(&self, flags: &[&str]) -> Controller {
-        self.controller_with(&self.kubeconfig, flags)
-    }
-
-    fn controller_with(&self, kubeconfig: &Path, flags: &[&str]) -> Controller {
         let log = self.cluster.folder().join(unique("controller")).with_extension("log");
         let mut command = Command::new(env!("CARGO_BIN_EXE_profile-controller"));
-        command.args(FLAGS).args(flags).env("KUBECONFIG", kubeconfig);
+        command.args(FLAGS).args(flags).env("KUBECONFIG", &self.kubeconfig);
         let process = self.cluster.run(&command, &log).expect("starting the controller");
         Controller { process, log }
     }
