@@ -1,0 +1,1 @@
+//! Clouds of their own for tests and benchmarks.

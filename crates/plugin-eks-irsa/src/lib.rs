@@ -1,0 +1,1 @@
+//! Lets the pods of a Kubeflow Profile act as an AWS IAM role.
