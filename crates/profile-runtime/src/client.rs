@@ -5,25 +5,39 @@ use std::{
     task::{Context as TaskContext, Poll},
 };
 
+use anyhow::Context as _;
 use futures::{FutureExt, future::BoxFuture};
 use http::{Request, Response};
 use kube::{Client, Config, client::ClientBuilder};
 use tower::{Layer, Service};
 
-use crate::metrics::Metrics;
+use crate::metrics::ClientRequests;
+
+/// The cluster of the current kubeconfig, or inside a pod its own.
+///
+/// # Errors
+/// When there is neither; with where was looked.
+pub async fn infer_cluster() -> anyhow::Result<Config> {
+    Config::infer().await.with_context(|| {
+        let kubeconfig = std::env::var("KUBECONFIG").unwrap_or_else(|_| "~/.kube/config".to_owned());
+        format!(
+            "no cluster to talk to: neither a kubeconfig that can be used ({kubeconfig}) nor a pod's service account"
+        )
+    })
+}
 
 /// A client for the cluster that `config` names.
 ///
 /// # Errors
 /// When the configuration cannot be used, such as a certificate that does not parse.
-pub(crate) fn counted(config: Config, metrics: Arc<Metrics>) -> kube::Result<Client> {
+pub fn counted(config: Config, requests: ClientRequests) -> kube::Result<Client> {
     let host = config.cluster_url.authority().map_or_else(String::new, ToString::to_string);
-    Ok(ClientBuilder::try_from(config)?.with_layer(&Counting { metrics, host: host.into() }).build())
+    Ok(ClientBuilder::try_from(config)?.with_layer(&Counting { requests, host: host.into() }).build())
 }
 
 #[derive(Clone)]
 struct Counting {
-    metrics: Arc<Metrics>,
+    requests: ClientRequests,
     host: Arc<str>,
 }
 
@@ -55,7 +69,7 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let Counting { metrics, host } = self.counting.clone();
+        let Counting { requests, host } = self.counting.clone();
         let method = request.method().clone();
         let answer = self.inner.call(request);
         async move {
@@ -63,7 +77,7 @@ where
             let code = answer
                 .as_ref()
                 .map_or_else(|_| "<error>".to_owned(), |answer| answer.status().as_str().to_owned());
-            metrics.client_request(&code, method.as_str(), &host);
+            requests.count(&code, method.as_str(), &host);
             answer
         }
         .boxed()
