@@ -8,6 +8,7 @@ mod command_line;
 mod concurrency;
 mod deletion;
 mod drift;
+mod failing_requests;
 mod faults;
 mod isolation;
 mod labels_file;
