@@ -2,6 +2,7 @@
 //! repository installs. What fails here panics, as a test does.
 
 use std::{
+    fmt::Display,
     path::{Path, PathBuf},
     sync::{
         LazyLock,
@@ -35,12 +36,21 @@ pub fn unique(beginning: &str) -> String {
 /// # Panics
 /// When the deadline passes.
 pub async fn until<T>(what: &str, mut attempt: impl AsyncFnMut() -> Option<T>) -> T {
+    until_ok(what, async || attempt().await.ok_or("no")).await
+}
+
+/// Waits until `attempt` succeeds.
+///
+/// # Panics
+/// When the deadline passes, with the latest error.
+pub async fn until_ok<T, E: Display>(what: &str, mut attempt: impl AsyncFnMut() -> Result<T, E>) -> T {
     let end = Instant::now() + DEADLINE;
     loop {
-        if let Some(value) = attempt().await {
-            return value;
-        }
-        assert!(Instant::now() < end, "{what}: still not so after {DEADLINE:?}");
+        let error = match attempt().await {
+            Ok(value) => return value,
+            Err(error) => error,
+        };
+        assert!(Instant::now() < end, "{what}: still not so after {DEADLINE:?}: {error}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

@@ -26,7 +26,7 @@ use profile_api::{Profile, ProfileCondition, ProfileSpec, ProfileStatus, STORED_
 use profile_render::{OwnedKind, mesh::AuthorizationPolicy};
 use serde_json::{Value, json};
 use test_support::kustomized_without_crds;
-pub(crate) use test_support::{repository_file, run, unique, until};
+pub(crate) use test_support::{repository_file, run, unique, until, until_ok};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
