@@ -45,17 +45,30 @@ pub enum Fate {
 }
 
 /// Decides over one request after the other.
-#[derive(Debug)]
 pub(crate) struct Oracle {
+    decide: Decide,
+    healed: bool,
+}
+
+enum Decide {
+    BySeed(BySeed),
+    ByScript(Box<dyn FnMut(&str) -> Fate + Send>),
+}
+
+struct BySeed {
     faults: Faults,
     asked: HashMap<String, u32>,
     spent: HashMap<u64, usize>,
-    healed: bool,
 }
 
 impl Oracle {
     pub(crate) fn new(faults: Faults) -> Self {
-        Self { faults, asked: HashMap::new(), spent: HashMap::new(), healed: false }
+        let by_seed = BySeed { faults, asked: HashMap::new(), spent: HashMap::new() };
+        Self { decide: Decide::BySeed(by_seed), healed: false }
+    }
+
+    pub(crate) fn scripted(script: impl FnMut(&str) -> Fate + Send + 'static) -> Self {
+        Self { decide: Decide::ByScript(Box::new(script)), healed: false }
     }
 
     /// From now on everything passes.
@@ -65,16 +78,29 @@ impl Oracle {
 
     /// How many requests went wrong so far for a seed.
     pub(crate) fn spent(&self, seed: u64) -> usize {
-        self.spent.get(&seed).copied().unwrap_or_default()
+        match &self.decide {
+            Decide::BySeed(by_seed) => by_seed.spent.get(&seed).copied().unwrap_or_default(),
+            Decide::ByScript(_) => 0,
+        }
     }
 
     /// What happens to the next request for `what` (its method and path), which is about an object or namespace `subject`.
     pub(crate) fn decide(&mut self, what: &str, subject: &str, is_write: bool, is_watch: bool) -> Fate {
+        match &mut self.decide {
+            _ if self.healed => Fate::Pass,
+            Decide::BySeed(by_seed) => by_seed.decide(what, subject, is_write, is_watch),
+            Decide::ByScript(script) => script(what),
+        }
+    }
+}
+
+impl BySeed {
+    fn decide(&mut self, what: &str, subject: &str, is_write: bool, is_watch: bool) -> Fate {
         let seed = (self.faults.seed_of)(subject).unwrap_or(self.faults.seed_of_others);
         let occurrence = self.asked.entry(format!("{what} {subject}")).or_default();
         *occurrence += 1;
         let spent = self.spent.entry(seed).or_default();
-        if self.healed || *spent >= self.faults.most {
+        if *spent >= self.faults.most {
             return Fate::Pass;
         }
         let mut hasher = DefaultHasher::new();

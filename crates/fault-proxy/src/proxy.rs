@@ -51,11 +51,26 @@ impl Proxy {
     /// # Errors
     /// No port can be had.
     pub async fn start(upstream: Client, faults: Faults) -> anyhow::Result<Self> {
+        Self::serve(upstream, Oracle::new(faults)).await
+    }
+
+    /// The same, with a script that decides what happens to a request, given as `<method> <path>`.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn scripted(
+        upstream: Client,
+        script: impl FnMut(&str) -> Fate + Send + 'static,
+    ) -> anyhow::Result<Self> {
+        Self::serve(upstream, Oracle::scripted(script)).await
+    }
+
+    async fn serve(upstream: Client, oracle: Oracle) -> anyhow::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("binding a port")?;
         let address = listener.local_addr()?;
         let state = Arc::new(State {
             upstream,
-            oracle: Mutex::new(Oracle::new(faults)),
+            oracle: Mutex::new(oracle),
             passed_since_heal: AtomicUsize::new(0),
             healed: watch::Sender::new(false),
         });

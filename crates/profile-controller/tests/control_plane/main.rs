@@ -20,6 +20,7 @@ mod owner_change;
 mod ownership;
 mod quota;
 mod request_counts;
+mod retries;
 mod servers;
 mod status;
 mod takeover;
