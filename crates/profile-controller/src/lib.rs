@@ -14,6 +14,7 @@ mod finalizer;
 mod go_flags;
 mod labels_file;
 mod leader;
+mod lease;
 mod logging;
 mod metrics;
 mod namespace;

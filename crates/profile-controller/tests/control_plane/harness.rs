@@ -145,7 +145,18 @@ impl World {
 
     /// Starts a controller under its own role, with Kubeflow's flags and further ones.
     pub(crate) fn controller(&self, flags: &[&str]) -> Controller {
-        self.controller_with(&self.kubeconfig, flags)
+        self.start_controller(self.controller_command(&self.kubeconfig, flags))
+    }
+
+    /// The same, with further environment variables.
+    pub(crate) fn controller_in<'a>(
+        &self,
+        environment: impl IntoIterator<Item = (&'a str, String)>,
+        flags: &[&str],
+    ) -> Controller {
+        let mut command = self.controller_command(&self.kubeconfig, flags);
+        command.envs(environment);
+        self.start_controller(command)
     }
 
     /// Starts a controller that reaches the API server at another address, where it needs no credentials.
@@ -160,7 +171,7 @@ impl World {
             "users": [{ "name": "nobody", "user": {} }],
         });
         std::fs::write(&kubeconfig, content.to_string()).expect("a kubeconfig");
-        self.controller_with(&kubeconfig, &[])
+        self.start_controller(self.controller_command(&kubeconfig, &[]))
     }
 
     /// A client that is to the API server who the controller is.
@@ -168,10 +179,14 @@ impl World {
         self.cluster.service_account(SYSTEM_NAMESPACE, SERVICE_ACCOUNT).await.expect("a client")
     }
 
-    fn controller_with(&self, kubeconfig: &Path, flags: &[&str]) -> Controller {
-        let log = self.cluster.folder().join(unique("controller")).with_extension("log");
+    fn controller_command(&self, kubeconfig: &Path, flags: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_profile-controller"));
         command.args(FLAGS).args(flags).env("KUBECONFIG", kubeconfig);
+        command
+    }
+
+    fn start_controller(&self, command: Command) -> Controller {
+        let log = self.cluster.folder().join(unique("controller")).with_extension("log");
         let process = self.cluster.run(&command, &log).expect("starting the controller");
         Controller { process, log }
     }

@@ -4,6 +4,7 @@
 
 mod harness;
 
+mod clock;
 mod command_line;
 mod concurrency;
 mod deletion;
