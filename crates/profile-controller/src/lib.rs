@@ -7,15 +7,12 @@
 mod apply;
 mod args;
 mod backoff;
-mod client;
 mod context;
 mod events;
 mod finalizer;
-mod go_flags;
 mod labels_file;
 mod leader;
 mod lease;
-mod logging;
 mod metrics;
 mod namespace;
 mod problem;
@@ -32,6 +29,8 @@ mod watches;
 
 use std::{ffi::OsString, process::ExitCode};
 
+use profile_runtime::logging;
+
 use crate::args::{Cli, Command};
 
 /// Reads the arguments, the program's name first, and does what they ask for.
@@ -40,7 +39,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let result = match cli.command {
         Some(Command::Render(args)) => render::render(&args),
         None => {
-            logging::init(cli.run.log_format);
+            logging::init(cli.run.log_format, env!("CARGO_CRATE_NAME"));
             run::run_blocking(cli.run)
         }
     };

@@ -2,21 +2,14 @@
 
 use std::{convert::Infallible, future::Future, pin::pin, sync::Arc, time::Duration};
 
-use anyhow::Context as _;
 use futures::{FutureExt, StreamExt, future};
-use kube::{
-    Config,
-    runtime::controller::{self, applier},
-};
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    sync::watch,
-};
+use kube::runtime::controller::{self, applier};
+use profile_runtime::{client, stop::stop_signal};
+use tokio::sync::watch;
 use tracing::{info, warn};
 
 use crate::{
     args::RunArgs,
-    client,
     context::Context,
     labels_file::LabelsFile,
     leader::{Election, Role},
@@ -44,11 +37,11 @@ async fn run(args: RunArgs) -> anyhow::Result<()> {
     if !args.workload_identity.is_empty() {
         warn!("--workload-identity has no effect: this build has no WorkloadIdentity plugin");
     }
-    let kube_config = Config::infer().await.with_context(no_cluster)?;
+    let kube_config = client::infer_cluster().await?;
     let lease_namespace =
         args.leader_election_namespace.clone().unwrap_or_else(|| kube_config.default_namespace.clone());
     let metrics = Arc::new(Metrics::new(args.max_concurrent_reconciles.get())?);
-    let client = client::counted(kube_config, metrics.clone())?;
+    let client = client::counted(kube_config, metrics.client_requests.clone())?;
     let labels = LabelsFile::load(args.platform.namespace_labels_path.clone());
     let config = args.platform.config(labels.labels().clone());
     let context = Arc::new(Context::new(client.clone(), config, metrics, args.resync_period));
@@ -61,7 +54,7 @@ async fn run(args: RunArgs) -> anyhow::Result<()> {
     tokio::spawn(follow_labels(labels, context.clone()));
     tokio::spawn({
         let context = context.clone();
-        async move { context.metrics.beat().await }
+        async move { context.metrics.heartbeat.beat().await }
     });
 
     let concurrency = args.max_concurrent_reconciles.get();
@@ -70,13 +63,6 @@ async fn run(args: RunArgs) -> anyhow::Result<()> {
         return Ok(());
     }
     lead(client, lease_namespace, role, context, concurrency, stop).await
-}
-
-fn no_cluster() -> String {
-    let kubeconfig = std::env::var("KUBECONFIG").unwrap_or_else(|_| "~/.kube/config".to_owned());
-    format!(
-        "no cluster to talk to: neither a kubeconfig that can be used ({kubeconfig}) nor a pod's service account"
-    )
 }
 
 /// Waits for the leadership, then works until told to stop or until the leadership is lost.
@@ -138,15 +124,4 @@ async fn follow_labels(labels: LabelsFile, context: Arc<Context>) {
             context.enqueue_all();
         })
         .await;
-}
-
-fn stop_signal() -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    })
 }

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use anyhow::Context as _;
 use futures::{FutureExt, future::BoxFuture};
 use http::{Request, Response};
 use kube::{
@@ -14,7 +15,20 @@ use kube::{
 };
 use tower::{Layer, Service, buffer::BufferLayer, retry::RetryLayer};
 
-use crate::metrics::Metrics;
+use crate::metrics::ClientRequests;
+
+/// The cluster of the current kubeconfig, or inside a pod its own.
+///
+/// # Errors
+/// When there is neither; with where was looked.
+pub async fn infer_cluster() -> anyhow::Result<Config> {
+    Config::infer().await.with_context(|| {
+        let kubeconfig = std::env::var("KUBECONFIG").unwrap_or_else(|_| "~/.kube/config".to_owned());
+        format!(
+            "no cluster to talk to: neither a kubeconfig that can be used ({kubeconfig}) nor a pod's service account"
+        )
+    })
+}
 
 /// How a request is tried again that the API server was too busy for (429, 503, 504), unless it says when: a few times within
 /// seconds. What fails for longer is a failure that has to be seen.
@@ -29,12 +43,12 @@ const REQUESTS_WAITING: usize = 1024;
 ///
 /// # Errors
 /// When the configuration cannot be used, such as a certificate that does not parse.
-pub(crate) fn counted(mut config: Config, metrics: Arc<Metrics>) -> anyhow::Result<Client> {
+pub fn counted(mut config: Config, requests: ClientRequests) -> anyhow::Result<Client> {
     // Its delays grow to a quarter of an hour.
     config.default_retry = false;
     let retry = RetryLayer::new(RetryPolicy::new(FIRST_DELAY, LONGEST_DELAY, RETRIES, true)?);
     let host = config.cluster_url.authority().map_or_else(String::new, ToString::to_string);
-    let counting = Counting { metrics, host: host.into() };
+    let counting = Counting { requests, host: host.into() };
     // Trying again takes a service that can be cloned, which the buffer makes of it.
     let buffer = BufferLayer::new(REQUESTS_WAITING);
     Ok(ClientBuilder::try_from(config)?.with_layer(&counting).with_layer(&buffer).with_layer(&retry).build())
@@ -42,7 +56,7 @@ pub(crate) fn counted(mut config: Config, metrics: Arc<Metrics>) -> anyhow::Resu
 
 #[derive(Clone)]
 struct Counting {
-    metrics: Arc<Metrics>,
+    requests: ClientRequests,
     host: Arc<str>,
 }
 
@@ -74,7 +88,7 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let Counting { metrics, host } = self.counting.clone();
+        let Counting { requests, host } = self.counting.clone();
         let method = request.method().clone();
         let answer = self.inner.call(request);
         async move {
@@ -82,7 +96,7 @@ where
             let code = answer
                 .as_ref()
                 .map_or_else(|_| "<error>".to_owned(), |answer| answer.status().as_str().to_owned());
-            metrics.client_request(&code, method.as_str(), &host);
+            requests.count(&code, method.as_str(), &host);
             answer
         }
         .boxed()
