@@ -37,7 +37,7 @@ impl Context {
             self.events.warning(profile, "GrantsNotRevoked", &note).await;
         }
         match self.remove_finalizer(profile).await {
-            Err(error) if !error.is_outdated() => {
+            Err(error) if !error.is_gone() => {
                 warn!("{error}");
                 Some(Retry::WithBackoff)
             }

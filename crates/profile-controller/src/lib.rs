@@ -12,6 +12,7 @@ mod events;
 mod finalizer;
 mod labels_file;
 mod leader;
+mod lease;
 mod metrics;
 mod namespace;
 mod problem;

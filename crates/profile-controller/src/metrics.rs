@@ -94,7 +94,7 @@ impl Metrics {
                 .with_label_values(&[CONTROLLER]),
             client_requests: ClientRequests::register(&registry)?,
             leading: gauges("leader_election_master_status", "Whether this replica leads", &["name"])?
-                .with_label_values(&[crate::leader::LEASE]),
+                .with_label_values(&[crate::lease::LEASE]),
             profiles: gauges(
                 "profile_controller_profiles",
                 "Profiles by readiness and reason",

@@ -69,7 +69,8 @@ async fn look_at(profile: Arc<ReadProfile>, context: Arc<Context>) -> Option<Ret
     if let Some(problem) = &outcome.problem {
         context.metrics.failed(problem);
     }
-    outcome.problem.as_ref().map(Problem::retry).or(unreported)
+    let problem = outcome.problem.as_ref().map(Problem::retry);
+    problem.into_iter().chain(unreported).reduce(Retry::sooner)
 }
 
 async fn settle(profile: &ReadProfile, spec: &ProfileSpec, context: &Context) -> Outcome {

@@ -75,10 +75,7 @@ async fn lead(
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
     let mut stop = pin!(stop.shared());
-    let mut election = tokio::select! {
-        election = Election::join(client, namespace, role) => election?,
-        () = stop.as_mut() => return Ok(()),
-    };
+    let mut election = Election::join(client, namespace, role);
     tokio::select! {
         () = election.win() => {}
         () = stop.as_mut() => return Ok(()),

@@ -3,13 +3,17 @@
 use std::{
     sync::Arc,
     task::{Context as TaskContext, Poll},
+    time::Duration,
 };
 
 use anyhow::Context as _;
 use futures::{FutureExt, future::BoxFuture};
 use http::{Request, Response};
-use kube::{Client, Config, client::ClientBuilder};
-use tower::{Layer, Service};
+use kube::{
+    Client, Config,
+    client::{ClientBuilder, retry::RetryPolicy},
+};
+use tower::{Layer, Service, buffer::BufferLayer, retry::RetryLayer};
 
 use crate::metrics::ClientRequests;
 
@@ -26,13 +30,28 @@ pub async fn infer_cluster() -> anyhow::Result<Config> {
     })
 }
 
+/// How a request is tried again that the API server was too busy for (429, 503, 504), unless it says when: a few times within
+/// seconds. What fails for longer is a failure that has to be seen.
+const FIRST_DELAY: Duration = Duration::from_millis(20);
+const LONGEST_DELAY: Duration = Duration::from_secs(1);
+const RETRIES: u32 = 5;
+
+/// How many requests may wait for the connection to take them; more wait for these.
+const REQUESTS_WAITING: usize = 1024;
+
 /// A client for the cluster that `config` names.
 ///
 /// # Errors
 /// When the configuration cannot be used, such as a certificate that does not parse.
-pub fn counted(config: Config, requests: ClientRequests) -> kube::Result<Client> {
+pub fn counted(mut config: Config, requests: ClientRequests) -> anyhow::Result<Client> {
+    // Its delays grow to a quarter of an hour.
+    config.default_retry = false;
+    let retry = RetryLayer::new(RetryPolicy::new(FIRST_DELAY, LONGEST_DELAY, RETRIES, true)?);
     let host = config.cluster_url.authority().map_or_else(String::new, ToString::to_string);
-    Ok(ClientBuilder::try_from(config)?.with_layer(&Counting { requests, host: host.into() }).build())
+    let counting = Counting { requests, host: host.into() };
+    // Trying again takes a service that can be cloned, which the buffer makes of it.
+    let buffer = BufferLayer::new(REQUESTS_WAITING);
+    Ok(ClientBuilder::try_from(config)?.with_layer(&counting).with_layer(&buffer).with_layer(&retry).build())
 }
 
 #[derive(Clone)]

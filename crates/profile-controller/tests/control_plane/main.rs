@@ -4,10 +4,12 @@
 
 mod harness;
 
+mod clock;
 mod command_line;
 mod concurrency;
 mod deletion;
 mod drift;
+mod failing_requests;
 mod faults;
 mod isolation;
 mod labels_file;
@@ -19,6 +21,7 @@ mod owner_change;
 mod ownership;
 mod quota;
 mod request_counts;
+mod retries;
 mod servers;
 mod status;
 mod takeover;
