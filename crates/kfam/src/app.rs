@@ -36,7 +36,7 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(40);
 /// How many requests are worked on at a time.
 const MAX_REQUESTS: usize = 1024;
 /// How many of them may be changes, each of which waits for the API server.
-const MAX_CHANGES: usize = 128;
+const MAX_CHANGES: usize = 512;
 
 /// What every request shares.
 pub struct App {
@@ -172,4 +172,119 @@ fn panicked(panic: Box<dyn Any + Send>) -> Response {
     error!("a handler panicked: {text}");
     ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal", "a mistake in kfam: report it, with its log")
         .into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use axum::body::Body;
+    use http_body_util::BodyExt;
+    use profile_render::{Owner, PlatformConfig, contributor::Role};
+    use serde_json::{Value, json};
+    use tokio::net::TcpListener;
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::{
+        identity::CLIENT_CERT_HEADER,
+        index::{Index, NewBinding, NewProfile},
+        service::ServiceConfig,
+    };
+
+    /// A service that knows of one Profile, `team` of `jane`, and asks an API server at an address.
+    fn app(api_server: SocketAddr) -> Arc<App> {
+        let index = Index::default();
+        index.begin_profiles();
+        index.begin_bindings();
+        let jane = || Owner::User("jane".to_owned());
+        index.insert_profile(NewProfile {
+            name: "team".to_owned(),
+            uid: "u".to_owned(),
+            owner: Some(jane()),
+            ready: Some(true),
+            reason: String::new(),
+            message: String::new(),
+            terminating: false,
+            resource_version: 1,
+        });
+        index.insert_binding(NewBinding {
+            namespace: "team".to_owned(),
+            name: "namespaceAdmin".to_owned(),
+            subject: jane(),
+            role: Role::Admin,
+            managed: true,
+            resource_version: 1,
+        });
+        index.end_profiles();
+        index.end_bindings();
+        let url = format!("http://{api_server}").parse().unwrap();
+        let client = kube::Client::try_from(kube::Config::new(url)).unwrap();
+        let platform = PlatformConfig::default();
+        let config =
+            ServiceConfig { platform, cluster_admins: Default::default(), max_profiles_per_user: None };
+        let identity = IdentityConfig {
+            userid_header: "userid".to_owned(),
+            userid_prefix: String::new(),
+            trusted: vec!["gateway".to_owned()],
+            dashboards: Vec::new(),
+            trust_all: false,
+        };
+        let service = Service::new(config, Arc::new(index), client);
+        Arc::new(App::new(service, identity, Arc::new(Metrics::new().unwrap())))
+    }
+
+    async fn call(router: &Router, method: Method, user: &str) -> (StatusCode, Value) {
+        let body = json!({
+            "user": { "kind": "User", "name": user },
+            "referredNamespace": "team",
+            "RoleRef": { "kind": "ClusterRole", "name": "view" },
+        });
+        let request = Request::builder()
+            .method(method)
+            .uri("/kfam/v1/bindings")
+            .header(CLIENT_CERT_HEADER, "URI=spiffe://gateway")
+            .header("userid", "jane")
+            .body(Body::from(body.to_string()))
+            .unwrap();
+        let response = router.clone().oneshot(request).await.unwrap();
+        let status = response.status();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        (status, serde_json::from_slice(&body).unwrap())
+    }
+
+    /// Time stands still unless everybody waits, so that this takes none.
+    #[tokio::test(start_paused = true)]
+    async fn when_the_api_server_hangs_changes_are_shed_and_reads_go_on() {
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let router = router(app(silent.local_addr().unwrap()));
+        let changes = futures::future::join_all((0..MAX_CHANGES + 10).map(|number| {
+            let router = router.clone();
+            async move { call(&router, Method::POST, &format!("u{number}")).await }
+        }));
+        let (changes, read) = tokio::join!(changes, call(&router, Method::GET, "jane"));
+        assert_eq!(read.0, StatusCode::OK);
+        let errors = |word: &str| changes.iter().filter(|(_, body)| body["error"] == word).count();
+        assert!(changes.iter().all(|(status, _)| *status == StatusCode::SERVICE_UNAVAILABLE));
+        assert_eq!((errors("Busy"), errors("ApiServerUnavailable")), (10, MAX_CHANGES));
+    }
+
+    #[tokio::test]
+    async fn a_handler_that_panics_is_an_error_as_any_other() {
+        let router = Router::new()
+            .route(
+                "/",
+                get(|| async {
+                    if true {
+                        panic!("on purpose")
+                    }
+                }),
+            )
+            .layer(CatchPanicLayer::custom(panicked));
+        let response =
+            router.oneshot(Request::builder().uri("/").body(Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(serde_json::from_slice::<Value>(&body).unwrap()["error"], "Internal");
+    }
 }

@@ -18,7 +18,7 @@ use hyper_util::{
 };
 use k8s_openapi::api::{
     authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec},
-    core::v1::{Namespace, ServiceAccount},
+    core::v1::Namespace,
     rbac::v1::RoleBinding,
 };
 use kube::{
@@ -183,9 +183,9 @@ impl World {
         };
         let bindings = self.role_bindings(namespace).list(&ListParams::default()).await.expect("listing");
         let bindings = bindings.items.iter().filter(|it| !ours(it.labels())).map(ResourceExt::name_any);
-        let policies = self.policies(namespace).list(&ListParams::default()).await;
-        let policies = policies.map(|list| list.items).unwrap_or_default();
-        let policies = policies.iter().filter(|it| !ours(it.labels())).map(ResourceExt::name_any);
+        // The metadata: the reference leaves fields out that it does not need.
+        let policies = self.policies(namespace).list_metadata(&ListParams::default()).await.expect("listing");
+        let policies = policies.items.iter().filter(|it| !ours(it.labels())).map(ResourceExt::name_any);
         (bindings.collect(), policies.collect())
     }
 
@@ -208,11 +208,6 @@ impl World {
         let api: Api<SubjectAccessReview> = Api::all(self.admin.clone());
         let answer = api.create(&PostParams::default(), &review).await.expect("a review");
         answer.status.expect("a status").allowed
-    }
-
-    pub(crate) async fn service_account(&self, namespace: &str, name: &str) {
-        let account = json!({ "metadata": { "name": name } });
-        let _: ServiceAccount = self.create(namespace, account).await;
     }
 }
 

@@ -4,4 +4,13 @@
 
 mod harness;
 
+mod calls;
+mod concurrency;
+mod identity;
+mod operation;
+mod outage;
+mod profiles;
+mod reference;
 mod sharing;
+mod visibility;
+mod without_istio;
