@@ -32,6 +32,7 @@ pub(crate) struct Metrics {
     pub(crate) client_requests: ClientRequests,
     leading: IntGauge,
     profiles: IntGaugeVec,
+    tasks: IntGauge,
     waiting: Mutex<HashSet<String>>,
 }
 
@@ -67,6 +68,8 @@ impl Metrics {
                 ]),
         )?;
         registry.register(Box::new(duration.clone()))?;
+        let tasks = IntGauge::new("tokio_alive_tasks", "Concurrent activities in the process")?;
+        registry.register(Box::new(tasks.clone()))?;
         let metrics = Self {
             requests: counters("request_kf", "Reconciles", &["component", "kind"])?,
             failures: counters(
@@ -100,6 +103,7 @@ impl Metrics {
                 "Profiles by readiness and reason",
                 &["ready", "reason"],
             )?,
+            tasks,
             duration,
             waiting: Mutex::default(),
             registry,
@@ -159,6 +163,9 @@ impl Metrics {
     /// When a metric cannot be encoded.
     pub(crate) fn encode(&self, profiles: &Profiles) -> prometheus::Result<String> {
         self.count(profiles);
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            self.tasks.set(i64::try_from(runtime.metrics().num_alive_tasks()).unwrap_or(i64::MAX));
+        }
         encode(&self.registry)
     }
 

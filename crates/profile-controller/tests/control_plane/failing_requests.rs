@@ -7,12 +7,15 @@ use std::{collections::HashMap, time::Instant};
 
 use fault_proxy::{Faults, Proxy};
 use futures::future::join_all;
-use kube::{Api, ResourceExt, api::ListParams, core::DynamicObject};
+use kube::{ResourceExt, api::ListParams};
 use profile_api::{Profile, ProfileSpec, Subject};
-use profile_render::{ObjectKey, Observed, OwnedKind, PlatformConfig, plan, render, validate};
+use profile_render::ObjectKey;
 use serde_json::json;
 
-use crate::harness::{World, patch, run, until_ok};
+use crate::{
+    harness::{World, patch, run},
+    seen::{Seen, is_ready, until_none},
+};
 
 /// The seeds that are told when nothing else is asked for, and how many at a time.
 const SEEDS: &str = "1-40";
@@ -142,60 +145,4 @@ async fn troubled(world: &World, proxy: &Proxy, stories: &[Story], faults: usize
         Ok(stories.iter().filter(calm).map(|story| format!("seed {}", story.seed)).collect())
     })
     .await;
-}
-
-fn is_ready(profile: &Profile) -> bool {
-    let status = profile.status.clone().unwrap_or_default();
-    status.is_ready() && status.observed_generation == profile.metadata.generation
-}
-
-/// Waits until none is left that is not so; a failure names those that are.
-async fn until_none(what: &str, mut left: impl AsyncFnMut() -> kube::Result<Vec<String>>) {
-    until_ok(&format!("all are {what}"), async || match left().await {
-        Ok(left) if left.is_empty() => Ok(()),
-        Ok(left) => Err(format!("not so: {}", left.join(", "))),
-        Err(error) => Err(error.to_string()),
-    })
-    .await;
-}
-
-/// The whole cluster at a moment.
-struct Seen {
-    profiles: HashMap<String, Profile>,
-    objects: HashMap<ObjectKey, Observed>,
-}
-
-impl Seen {
-    async fn of(world: &World) -> kube::Result<Self> {
-        let profiles = world.profiles().list(&ListParams::default()).await?;
-        let profiles = profiles.into_iter().map(|profile| (profile.name_any(), profile)).collect();
-        let mut objects = HashMap::new();
-        for kind in OwnedKind::ALL {
-            let api: Api<DynamicObject> = Api::all_with(world.admin.clone(), &kind.api_resource());
-            let list = api.list(&ListParams::default()).await?;
-            objects.extend(list.into_iter().map(|object| {
-                let observed = Observed::new(kind, object);
-                (observed.key.clone(), observed)
-            }));
-        }
-        Ok(Self { profiles, objects })
-    }
-
-    /// Whether nothing would have to be changed for a Profile, and its status says so.
-    fn is_as_rendered(&self, name: &str) -> bool {
-        let Some(profile) = self.profiles.get(name).filter(|profile| is_ready(profile)) else { return false };
-        let config = PlatformConfig {
-            userid_header: "kubeflow-userid".to_owned(),
-            userid_prefix: String::new(),
-            ..PlatformConfig::default()
-        };
-        let rendered = render(&validate(&profile.metadata, &profile.spec, &config).unwrap(), &config);
-        let namespace = self.objects.get(&ObjectKey::namespace(name));
-        let namespace_manifest = rendered.namespace_manifest(namespace, &config.namespace_labels);
-        let manifests = rendered.manifests();
-        manifests
-            .iter()
-            .chain([&namespace_manifest])
-            .all(|manifest| plan::plan(manifest, self.objects.get(&manifest.key)) == Ok(None))
-    }
 }
