@@ -2,6 +2,7 @@
 
 mod bench;
 mod cluster;
+mod debian;
 mod dev;
 mod gen_crd;
 mod story;

@@ -5,6 +5,8 @@ use std::{env, thread::available_parallelism};
 use anyhow::ensure;
 use dev_cluster::Assets;
 
+use crate::debian;
+
 /// Most tests wait for a control plane most of the time: so many run at a time even where there are fewer cores.
 const LEAST_THREADS: usize = 4;
 
@@ -17,6 +19,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    debian::install_missing()?;
     // Before any test starts, so that its progress is seen.
     Assets::find()?.istio_crds()?;
     let mut cargo = crate::cargo();

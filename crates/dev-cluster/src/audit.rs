@@ -52,6 +52,8 @@ pub struct AuditEvent {
     pub uri: String,
     /// When the answer was done.
     pub timestamp: jiff::Timestamp,
+    /// How long it took, from when the request had been read.
+    pub duration: Duration,
 }
 
 /// A place in the log: what was there before is behind it.
@@ -141,6 +143,12 @@ fn parse(line: &str) -> anyhow::Result<AuditEvent> {
         user_agent: logged.user_agent,
         uri: logged.request_uri,
         timestamp: logged.stage_timestamp.0,
+        duration: logged
+            .stage_timestamp
+            .0
+            .duration_since(logged.request_received_timestamp.0)
+            .try_into()
+            .unwrap_or_default(),
     })
 }
 
@@ -157,6 +165,7 @@ struct Logged {
     request_uri: String,
     object_ref: Option<LoggedObject>,
     response_status: Option<LoggedStatus>,
+    request_received_timestamp: MicroTime,
     stage_timestamp: MicroTime,
 }
 

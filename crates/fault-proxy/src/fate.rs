@@ -6,15 +6,17 @@ use std::{
     time::Duration,
 };
 
-/// How much goes wrong.
+/// How much goes wrong. Each seed is a story of its own, and many are told at the same time.
 #[derive(Clone, Copy, Debug)]
 pub struct Faults {
-    /// Decides what goes wrong.
-    pub seed: u64,
     /// Which share of the requests goes wrong, from 0 to 1.
     pub share: f64,
-    /// How many requests go wrong at the most.
+    /// How many requests go wrong at the most, for each seed.
     pub most: usize,
+    /// The seed that decides over requests about an object of this name, or in a namespace of this name.
+    pub seed_of: fn(&str) -> Option<u64>,
+    /// The seed that decides over what is about no such object: lists and watches.
+    pub seed_of_others: u64,
 }
 
 /// What happens to a request.
@@ -43,17 +45,30 @@ pub enum Fate {
 }
 
 /// Decides over one request after the other.
-#[derive(Debug)]
 pub(crate) struct Oracle {
+    decide: Decide,
+    healed: bool,
+}
+
+enum Decide {
+    BySeed(BySeed),
+    ByScript(Box<dyn FnMut(&str) -> Fate + Send>),
+}
+
+struct BySeed {
     faults: Faults,
     asked: HashMap<String, u32>,
-    spent: usize,
-    healed: bool,
+    spent: HashMap<u64, usize>,
 }
 
 impl Oracle {
     pub(crate) fn new(faults: Faults) -> Self {
-        Self { faults, asked: HashMap::new(), spent: 0, healed: false }
+        let by_seed = BySeed { faults, asked: HashMap::new(), spent: HashMap::new() };
+        Self { decide: Decide::BySeed(by_seed), healed: false }
+    }
+
+    pub(crate) fn scripted(script: impl FnMut(&str) -> Fate + Send + 'static) -> Self {
+        Self { decide: Decide::ByScript(Box::new(script)), healed: false }
     }
 
     /// From now on everything passes.
@@ -61,25 +76,40 @@ impl Oracle {
         self.healed = true;
     }
 
-    /// How many requests went wrong so far.
-    pub(crate) fn spent(&self) -> usize {
-        self.spent
+    /// How many requests went wrong so far for a seed.
+    pub(crate) fn spent(&self, seed: u64) -> usize {
+        match &self.decide {
+            Decide::BySeed(by_seed) => by_seed.spent.get(&seed).copied().unwrap_or_default(),
+            Decide::ByScript(_) => 0,
+        }
     }
 
-    /// What happens to the next request for `what` (its method and path).
-    pub(crate) fn decide(&mut self, what: &str, is_write: bool, is_watch: bool) -> Fate {
-        let occurrence = self.asked.entry(what.to_owned()).or_default();
+    /// What happens to the next request for `what` (its method and path), which is about an object or namespace `subject`.
+    pub(crate) fn decide(&mut self, what: &str, subject: &str, is_write: bool, is_watch: bool) -> Fate {
+        match &mut self.decide {
+            _ if self.healed => Fate::Pass,
+            Decide::BySeed(by_seed) => by_seed.decide(what, subject, is_write, is_watch),
+            Decide::ByScript(script) => script(what),
+        }
+    }
+}
+
+impl BySeed {
+    fn decide(&mut self, what: &str, subject: &str, is_write: bool, is_watch: bool) -> Fate {
+        let seed = (self.faults.seed_of)(subject).unwrap_or(self.faults.seed_of_others);
+        let occurrence = self.asked.entry(format!("{what} {subject}")).or_default();
         *occurrence += 1;
-        if self.healed || self.spent >= self.faults.most {
+        let spent = self.spent.entry(seed).or_default();
+        if *spent >= self.faults.most {
             return Fate::Pass;
         }
         let mut hasher = DefaultHasher::new();
-        (self.faults.seed, what, *occurrence).hash(&mut hasher);
+        (seed, what, subject, *occurrence).hash(&mut hasher);
         let mut random = fastrand::Rng::with_seed(hasher.finish());
         if random.f64() >= self.faults.share {
             return Fate::Pass;
         }
-        self.spent += 1;
+        *spent += 1;
         let fates: &[Fate] = match (is_watch, is_write) {
             (true, _) => {
                 &[Fate::Refused, Fate::Lost, Fate::Expired, Fate::Cut, Fate::Late(Duration::from_millis(50))]
@@ -97,9 +127,13 @@ impl Oracle {
 mod tests {
     use super::*;
 
+    fn faults(share: f64, most: usize) -> Faults {
+        Faults { share, most, seed_of: |name| name.parse().ok(), seed_of_others: 0 }
+    }
+
     fn fates(seed: u64) -> Vec<Fate> {
-        let mut oracle = Oracle::new(Faults { seed, share: 0.5, most: 100 });
-        (0..50).map(|_| oracle.decide("POST /api/v1/namespaces", true, false)).collect()
+        let mut oracle = Oracle::new(faults(0.5, 100));
+        (0..50).map(|_| oracle.decide("POST /api/v1/namespaces", &seed.to_string(), true, false)).collect()
     }
 
     #[test]
@@ -110,22 +144,24 @@ mod tests {
 
     #[test]
     fn another_request_in_between_changes_nothing() {
-        let mut alone = Oracle::new(Faults { seed: 3, share: 0.5, most: 100 });
-        let mut beside = Oracle::new(Faults { seed: 3, share: 0.5, most: 100 });
+        let mut alone = Oracle::new(faults(0.5, 100));
+        let mut beside = Oracle::new(faults(0.5, 100));
         for _ in 0..20 {
-            beside.decide("GET /other", false, false);
-            assert_eq!(alone.decide("PUT /x", true, false), beside.decide("PUT /x", true, false));
+            beside.decide("GET /other", "3", false, false);
+            beside.decide("PUT /x", "4", true, false);
+            assert_eq!(alone.decide("PUT /x", "3", true, false), beside.decide("PUT /x", "3", true, false));
         }
     }
 
     #[test]
-    fn faults_end_when_they_are_spent_or_healed() {
-        let mut oracle = Oracle::new(Faults { seed: 1, share: 1.0, most: 2 });
-        let fates: Vec<_> = (0..4).map(|_| oracle.decide("POST /x", true, false) == Fate::Pass).collect();
-        assert_eq!(fates, [false, false, true, true]);
-        let mut oracle = Oracle::new(Faults { seed: 1, share: 1.0, most: 9 });
+    fn faults_end_when_those_of_the_seed_are_spent_or_all_are_healed() {
+        let mut oracle = Oracle::new(faults(1.0, 2));
+        let mut passes = |subject: &str| oracle.decide("POST /x", subject, true, false) == Fate::Pass;
+        assert_eq!([(); 4].map(|()| passes("1")), [false, false, true, true]);
+        assert!(!passes("2"), "another seed has faults of its own");
+        assert!(!passes("nobody"), "so has what belongs to no seed");
+        assert_eq!([0, 1, 2, 3].map(|seed| oracle.spent(seed)), [1, 2, 1, 0]);
         oracle.heal();
-        assert_eq!(oracle.decide("POST /x", true, false), Fate::Pass);
-        assert_eq!(oracle.spent(), 0);
+        assert_eq!(oracle.decide("POST /x", "2", true, false), Fate::Pass);
     }
 }

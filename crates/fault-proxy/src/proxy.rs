@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context, anyhow};
 use futures::{SinkExt, StreamExt, channel::mpsc};
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
 use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
 use hyper::{
     body::{Bytes, Frame, Incoming},
@@ -20,7 +20,7 @@ use hyper::{
 };
 use hyper_util::rt::TokioIo;
 use kube::{Client, client::Body};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::sleep};
 
 use crate::{Fate, Faults, fate::Oracle};
@@ -51,11 +51,26 @@ impl Proxy {
     /// # Errors
     /// No port can be had.
     pub async fn start(upstream: Client, faults: Faults) -> anyhow::Result<Self> {
+        Self::serve(upstream, Oracle::new(faults)).await
+    }
+
+    /// The same, with a script that decides what happens to a request, given as `<method> <path>`.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn scripted(
+        upstream: Client,
+        script: impl FnMut(&str) -> Fate + Send + 'static,
+    ) -> anyhow::Result<Self> {
+        Self::serve(upstream, Oracle::scripted(script)).await
+    }
+
+    async fn serve(upstream: Client, oracle: Oracle) -> anyhow::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("binding a port")?;
         let address = listener.local_addr()?;
         let state = Arc::new(State {
             upstream,
-            oracle: Mutex::new(Oracle::new(faults)),
+            oracle: Mutex::new(oracle),
             passed_since_heal: AtomicUsize::new(0),
             healed: watch::Sender::new(false),
         });
@@ -74,9 +89,9 @@ impl Proxy {
         self.state.healed.send_replace(true);
     }
 
-    /// How many requests went wrong so far.
-    pub fn faults(&self) -> usize {
-        self.state.oracle().spent()
+    /// How many requests went wrong so far for a seed.
+    pub fn faults(&self, seed: u64) -> usize {
+        self.state.oracle().spent(seed)
     }
 
     /// How many requests were handed on since [`heal`](Self::heal).
@@ -110,11 +125,12 @@ async fn serve(listener: TcpListener, state: Arc<State>) {
 
 /// An error closes the connection without an answer.
 async fn answer(request: Request<Incoming>, state: Arc<State>) -> anyhow::Result<Answer> {
-    let is_watch = request.uri().query().is_some_and(|query| query.contains("watch=true"));
-    let is_write = request.method() != Method::GET;
-    let what =
-        format!("{} {}{}", request.method(), request.uri().path(), if is_watch { " watch" } else { "" });
-    let fate = state.oracle().decide(&what, is_write, is_watch);
+    let (head, body) = request.into_parts();
+    let body = body.collect().await?.to_bytes();
+    let is_watch = head.uri.query().is_some_and(|query| query.contains("watch=true"));
+    let is_write = head.method != Method::GET;
+    let what = format!("{} {}{}", head.method, head.uri.path(), if is_watch { " watch" } else { "" });
+    let fate = state.oracle().decide(&what, &subject(head.uri.path(), &body), is_write, is_watch);
     match fate {
         Fate::Refused => return Ok(status(503, "ServiceUnavailable", "refused by the fault proxy")),
         Fate::Conflict => {
@@ -130,7 +146,7 @@ async fn answer(request: Request<Incoming>, state: Arc<State>) -> anyhow::Result
     if *state.healed.borrow() {
         state.passed_since_heal.fetch_add(1, Ordering::Relaxed);
     }
-    let passed = pass(request, &state.upstream).await?;
+    let passed = pass(head, body, &state.upstream).await?;
     match fate {
         Fate::AnswerLost => {
             passed.into_body().collect().await?;
@@ -149,9 +165,21 @@ async fn answer(request: Request<Incoming>, state: Arc<State>) -> anyhow::Result
     }
 }
 
-async fn pass(request: Request<Incoming>, upstream: &Client) -> anyhow::Result<Response<Body>> {
-    let (head, body) = request.into_parts();
-    let body = body.collect().await?.to_bytes();
+/// The name of the namespace or of the cluster-scoped object that a request is about; empty for a list of all.
+fn subject(path: &str, body: &[u8]) -> String {
+    let mut segments = path.split('/').skip_while(|segment| !matches!(*segment, "namespaces" | "profiles"));
+    let named = segments.nth(1).unwrap_or_default();
+    // An Event is kept in namespace default, about what it regards; a new object is named by its body only.
+    if !named.is_empty() && named != "default" {
+        return named.to_owned();
+    }
+    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    let name =
+        ["/regarding/name", "/metadata/name"].iter().find_map(|pointer| body.pointer(pointer)?.as_str());
+    name.unwrap_or_default().to_owned()
+}
+
+async fn pass(head: Parts, body: Bytes, upstream: &Client) -> anyhow::Result<Response<Body>> {
     let mut builder = Request::builder().method(head.method).uri(head.uri);
     for name in [header::CONTENT_TYPE, header::ACCEPT] {
         if let Some(value) = head.headers.get(&name) {

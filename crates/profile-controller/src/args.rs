@@ -1,14 +1,17 @@
 //! The command line: what can be set, checked before anything starts.
 
-use std::{ffi::OsString, net::SocketAddr, num::NonZeroU16, path::PathBuf, time::Duration};
+use std::{ffi::OsString, num::NonZeroU16, path::PathBuf, time::Duration};
 
-use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
-use profile_render::{
-    NamespaceLabels, PlatformConfig,
-    config::{Principals, ReservedNames},
+use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use profile_render::{NamespaceLabels, PlatformConfig};
+use profile_runtime::{
+    access_args::{AccessArgs, given_or},
+    bind_address::{self, BindAddress},
+    go_flags,
+    logging::LogFormat,
 };
 
-use crate::{go_flags, plugins::PluginArgs};
+use crate::plugins::PluginArgs;
 
 /// Turns Kubeflow Profiles into namespaces with access rules.
 ///
@@ -58,11 +61,11 @@ pub(crate) struct RunArgs {
     pub(crate) plugins: PluginArgs,
 
     /// Address that serves Prometheus metrics under /metrics; 0 turns it off.
-    #[arg(long, default_value = ":8080", value_name = "ADDRESS", value_parser = parse_bind_address)]
+    #[arg(long, default_value = ":8080", value_name = "ADDRESS", value_parser = bind_address::parse)]
     pub(crate) metrics_bind_address: BindAddress,
 
     /// Address that serves /healthz and /readyz; 0 turns it off.
-    #[arg(long, default_value = ":9876", value_name = "ADDRESS", value_parser = parse_bind_address)]
+    #[arg(long, default_value = ":9876", value_name = "ADDRESS", value_parser = bind_address::parse)]
     pub(crate) health_probe_bind_address: BindAddress,
 
     /// Let one replica work at a time: the one that holds the Lease kubeflow-profile-controller.
@@ -90,46 +93,12 @@ pub(crate) struct RunArgs {
 /// Settings that shape what every Profile becomes.
 #[derive(Debug, Args)]
 pub(crate) struct PlatformArgs {
-    /// HTTP header that carries the authenticated user.
-    #[arg(long, default_value = "x-goog-authenticated-user-email", value_name = "HEADER", value_parser = parse_header)]
-    userid_header: String,
-
-    /// What stands in front of the user's name in that header.
-    #[arg(long, default_value = "accounts.google.com:", value_name = "PREFIX", value_parser = parse_prefix)]
-    userid_prefix: String,
-
-    /// Claim of the request's JWT that lists the user's groups. Without it, a group that owns a Profile gets in by kubectl
-    /// but not through the browser.
-    #[arg(long, default_value = "", value_name = "CLAIM", hide_default_value = true, value_parser = parse_claim)]
-    groups_claim: String,
-
-    /// Names that no Profile may have, comma-separated; a name may end in '*'.
-    #[arg(long, default_value = ReservedNames::DEFAULT, value_name = "NAMES")]
-    reserved_names: ReservedNames,
+    #[command(flatten)]
+    access: AccessArgs,
 
     /// YAML file with labels for every Profile's namespace: `key: "value"` adds, `key: ""` removes.
     #[arg(long, default_value = "/etc/profile-controller/namespace-labels.yaml", value_name = "FILE")]
     pub(crate) namespace_labels_path: PathBuf,
-
-    /// Mesh identity of the ingress gateway.
-    #[arg(
-        long,
-        env = "ISTIO_INGRESS_GATEWAY_PRINCIPAL",
-        default_value = "",
-        hide_default_value = true,
-        value_name = "PRINCIPAL"
-    )]
-    istio_ingress_gateway_principal: String,
-
-    /// Mesh identity of the Kubeflow Pipelines user interface.
-    #[arg(
-        long,
-        env = "KFP_UI_PRINCIPAL",
-        default_value = "",
-        hide_default_value = true,
-        value_name = "PRINCIPAL"
-    )]
-    kfp_ui_principal: String,
 
     /// Mesh identity of the notebook controller.
     #[arg(
@@ -154,72 +123,14 @@ pub(crate) struct RenderArgs {
     pub(crate) plugins: PluginArgs,
 }
 
-/// How log lines are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum LogFormat {
-    /// For people.
-    Human,
-    /// One JSON object a line.
-    Json,
-}
-
-/// Where a server listens, if it does.
-pub(crate) type BindAddress = Option<SocketAddr>;
-
 impl PlatformArgs {
     /// The settings, with the given namespace labels. An empty principal stands for its default.
     pub(crate) fn config(&self, namespace_labels: NamespaceLabels) -> PlatformConfig {
-        let or = |value: &str, default: String| if value.is_empty() { default } else { value.to_owned() };
-        let default = Principals::default();
-        PlatformConfig {
-            userid_header: self.userid_header.clone(),
-            userid_prefix: self.userid_prefix.clone(),
-            groups_claim: Some(self.groups_claim.clone()).filter(|claim| !claim.is_empty()),
-            principals: Principals {
-                ingress_gateway: or(&self.istio_ingress_gateway_principal, default.ingress_gateway),
-                kfp_ui: or(&self.kfp_ui_principal, default.kfp_ui),
-                notebook_controller: or(&self.notebook_controller_principal, default.notebook_controller),
-            },
-            reserved_names: self.reserved_names.clone(),
-            namespace_labels,
-        }
+        let mut config = PlatformConfig { namespace_labels, ..self.access.config() };
+        let principal = &mut config.principals.notebook_controller;
+        *principal = given_or(&self.notebook_controller_principal, std::mem::take(principal));
+        config
     }
-}
-
-/// `HOST:PORT`, or `:PORT` for every address of the machine; `0` for none.
-fn parse_bind_address(text: &str) -> Result<BindAddress, String> {
-    if text == "0" || text.is_empty() {
-        return Ok(None);
-    }
-    let with_host = if text.starts_with(':') {
-        format!("[::]{text}")
-    } else {
-        text.replacen("localhost:", "127.0.0.1:", 1)
-    };
-    let address =
-        with_host.parse().map_err(|_| "write IP:PORT, :PORT for every address, or 0 for none".to_owned())?;
-    Ok(Some(address))
-}
-
-fn parse_header(text: &str) -> Result<String, String> {
-    match http::HeaderName::try_from(text) {
-        Ok(_) => Ok(text.to_owned()),
-        Err(_) => Err("write the name of an HTTP header, such as kubeflow-userid".to_owned()),
-    }
-}
-
-fn parse_prefix(text: &str) -> Result<String, String> {
-    if text.contains('*') {
-        return Err("must not contain '*', which Istio would match as a wildcard".to_owned());
-    }
-    Ok(text.to_owned())
-}
-
-fn parse_claim(text: &str) -> Result<String, String> {
-    if text.contains(['[', ']']) || text.trim() != text {
-        return Err("write the name of the claim alone, such as groups".to_owned());
-    }
-    Ok(text.to_owned())
 }
 
 fn parse_duration(text: &str) -> Result<Duration, String> {

@@ -1,9 +1,12 @@
 //! Kubernetes Events: the part of a Profile's story that its status cannot tell, for `kubectl describe`.
 
+use std::time::Duration;
+
 use kube::{
     Client, Resource, ResourceExt,
     runtime::events::{Event, EventType, Recorder},
 };
+use tokio::time::timeout;
 use tracing::debug;
 
 use crate::{profile::ReadProfile, request::FIELD_MANAGER};
@@ -11,6 +14,9 @@ use crate::{profile::ReadProfile, request::FIELD_MANAGER};
 /// The longest `action` and the longest `note` that the API server takes, in bytes.
 const LONGEST_ACTION: usize = 128;
 const LONGEST_NOTE: usize = 1024;
+
+/// How long an Event may hold up the Profile that it is about.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// Publishes Events about Profiles. One that cannot be published is let go: the status says what matters.
 pub(crate) struct Events {
@@ -41,8 +47,13 @@ impl Events {
             action: cut(note, LONGEST_ACTION).to_owned(),
             secondary: None,
         };
-        if let Err(error) = self.recorder.publish(&event, &profile.object_ref(&())).await {
-            debug!(profile = profile.name_any(), "could not publish event {reason}: {error}");
+        let about = profile.object_ref(&());
+        let failure = match timeout(LONGEST_WAIT, self.recorder.publish(&event, &about)).await {
+            Ok(published) => published.err().map(|error| error.to_string()),
+            Err(elapsed) => Some(elapsed.to_string()),
+        };
+        if let Some(failure) = failure {
+            debug!(profile = profile.name_any(), "could not publish event {reason}: {failure}");
         }
     }
 }

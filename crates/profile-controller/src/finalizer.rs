@@ -51,7 +51,7 @@ impl Context {
         // The last record has gone with the status that was written just now.
         let profile = self.profiles.get(&profile.name_any())?;
         match self.drop_unneeded_finalizer(&profile, outside).await {
-            Err(error) if !error.is_outdated() => {
+            Err(error) if !error.is_gone() => {
                 warn!("{error}");
                 Some(Retry::WithBackoff)
             }
@@ -103,7 +103,7 @@ impl Context {
             self.events.warning(profile, "GrantsNotRevoked", &note).await;
         }
         match self.remove_finalizer(profile).await {
-            Err(error) if !error.is_outdated() => {
+            Err(error) if !error.is_gone() => {
                 warn!("{error}");
                 Some(Retry::WithBackoff)
             }

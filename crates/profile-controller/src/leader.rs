@@ -1,25 +1,29 @@
 //! Leader election: of several replicas the one that holds the Lease works; the others keep their stores filled.
 
-use std::{fmt, time::Duration};
+use std::{fmt, future::ready, pin::pin, time::Duration};
 
-use anyhow::{Context, bail};
-use futures::{StreamExt, TryStreamExt};
+use anyhow::bail;
+use futures::{Stream, StreamExt};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{
     Api, Client,
     runtime::{WatchStreamExt, watcher},
 };
-use kube_lease_manager::{LeaseManager, LeaseManagerBuilder};
-use tokio::{sync::watch, time::Instant};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep, timeout, timeout_at},
+};
 use tracing::{info, warn};
 
-/// Name of the Lease: a contract with the reference, so that it and this controller never work at the same time.
-pub(crate) const LEASE: &str = "kubeflow-profile-controller";
+use crate::{
+    backoff::jittered,
+    lease::{Attempt, LEASE, LeaseLock, is_held},
+};
 
-/// How long the Lease holds without being renewed, in seconds.
-const DURATION: u64 = 15;
-/// How long before that it is renewed, in seconds. If that fails for so long, leadership is given up.
-const GRACE: u64 = 5;
+/// How often the Lease is looked at, to renew it or to see whether it is free.
+const PERIOD: Duration = Duration::from_secs(2);
+/// How long it may take to renew the Lease before leadership is given up: less than it holds for.
+const RENEW_DEADLINE: Duration = Duration::from_secs(10);
 
 /// Where leader election stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,115 +64,90 @@ impl fmt::Display for Role {
 
 /// Takes part in the election.
 pub(crate) struct Election {
-    manager: LeaseManager,
+    lock: LeaseLock,
     client: Client,
     namespace: String,
-    identity: String,
     role: watch::Sender<Role>,
 }
 
 impl Election {
-    /// Prepares to take part, under a name that no other replica has.
-    ///
-    /// # Errors
-    /// When the Lease can neither be read nor created.
-    pub(crate) async fn join(
-        client: Client,
-        namespace: String,
-        role: watch::Sender<Role>,
-    ) -> anyhow::Result<Self> {
+    /// Takes part, under a name that no other replica has.
+    pub(crate) fn join(client: Client, namespace: String, role: watch::Sender<Role>) -> Self {
         let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "profile-controller".to_owned());
         let identity = format!("{host}_{:016x}", fastrand::u64(..));
         info!(lease = format!("{namespace}/{LEASE}"), identity, "taking part in leader election");
-        let manager = manager(&client, &namespace, &identity).await?;
-        Ok(Self { manager, client, namespace, identity, role })
+        Self { lock: LeaseLock::new(client.clone(), &namespace, &identity), client, namespace, role }
     }
 
     /// Waits until this replica leads. A leader that stops cleanly gives the Lease back, which is noticed at once; one that
-    /// was killed is waited for until its Lease runs out.
+    /// was killed is waited for until its Lease has run out.
     pub(crate) async fn win(&mut self) {
-        let api: Api<Lease> = Api::namespaced(self.client.clone(), &self.namespace);
-        let config = watcher::Config::default().fields(&format!("metadata.name={LEASE}"));
-        let given_back = watcher(api, config)
-            .default_backoff()
-            .applied_objects()
-            .try_filter(|lease| std::future::ready(!is_held(lease)))
-            .filter_map(|lease| std::future::ready(lease.ok()));
-        let mut given_back = std::pin::pin!(given_back);
-        self.role.send_replace(Role::Standby);
+        let mut given_back = pin!(given_back(self.client.clone(), &self.namespace));
         loop {
+            match timeout(RENEW_DEADLINE, self.lock.try_hold()).await {
+                Ok(Ok(Attempt::Held)) => break,
+                Ok(Ok(Attempt::HeldBy(_) | Attempt::Conflict)) => self.turn(Role::Standby),
+                Ok(Err(error)) => self.doubt(&error.to_string()),
+                Err(elapsed) => self.doubt(&elapsed.to_string()),
+            }
             tokio::select! {
-                changed = self.manager.changed() => match changed {
-                    Ok(true) => break,
-                    Ok(false) => {}
-                    Err(error) => {
-                        self.role.send_replace(Role::InDoubt);
-                        warn!("cannot look at Lease {}/{LEASE}, trying again: {error}", self.namespace);
-                        tokio::time::sleep(Duration::from_secs(1)).await;
-                        self.role.send_replace(Role::Standby);
-                    }
-                },
-                Some(_) = given_back.next() => self.look_again().await,
+                () = sleep(jittered(PERIOD)) => {}
+                Some(()) = given_back.next() => {}
             }
         }
         info!("leading");
-        self.role.send_replace(Role::Leader);
-    }
-
-    /// A manager looks at a Lease that somebody holds only when it would have run out; a new one looks now.
-    async fn look_again(&mut self) {
-        match manager(&self.client, &self.namespace, &self.identity).await {
-            Ok(manager) => self.manager = manager,
-            Err(error) => warn!("{error:#}"),
-        }
+        self.turn(Role::Leader);
     }
 
     /// Renews the Lease for as long as possible.
     ///
     /// # Errors
     /// When it was lost, or could not be renewed in time: then another replica may lead, and this one has to stop.
-    pub(crate) async fn hold(&self) -> anyhow::Result<()> {
-        let mut failing_since = None;
+    pub(crate) async fn hold(&mut self) -> anyhow::Result<()> {
+        let mut renewed = Instant::now();
         loop {
-            match self.manager.changed().await {
-                Ok(true) => failing_since = None,
-                Ok(false) => bail!("another replica holds Lease {}/{LEASE} now", self.namespace),
-                Err(error) => {
-                    let since = *failing_since.get_or_insert_with(Instant::now);
-                    self.role.send_replace(Role::InDoubt);
-                    if since.elapsed() >= Duration::from_secs(GRACE) {
-                        return Err(error)
-                            .with_context(|| format!("cannot renew Lease {}/{LEASE}", self.namespace));
-                    }
-                    warn!("cannot renew Lease {}/{LEASE}, trying again: {error}", self.namespace);
-                    tokio::time::sleep(Duration::from_millis(500)).await;
+            sleep(PERIOD).await;
+            match timeout_at(renewed + RENEW_DEADLINE, self.lock.try_hold()).await {
+                Ok(Ok(Attempt::Held)) => {
+                    renewed = Instant::now();
+                    self.turn(Role::Leader);
+                }
+                Ok(Ok(Attempt::HeldBy(other))) => {
+                    bail!("{other} holds Lease {}/{LEASE} now", self.namespace)
+                }
+                Ok(Ok(Attempt::Conflict)) => {}
+                Ok(Err(error)) => self.doubt(&error.to_string()),
+                Err(_) => {
+                    bail!("Lease {}/{LEASE} could not be renewed within {RENEW_DEADLINE:?}", self.namespace)
                 }
             }
         }
     }
 
     /// Gives the Lease back, so that another replica can lead at once.
-    pub(crate) async fn resign(&self) {
-        match self.manager.release().await {
+    pub(crate) async fn resign(&mut self) {
+        match self.lock.give_back().await {
             Ok(()) => info!("gave Lease {}/{LEASE} back", self.namespace),
             Err(error) => warn!("could not give Lease {}/{LEASE} back: {error}", self.namespace),
         }
     }
+
+    fn doubt(&self, error: &str) {
+        warn!("cannot read or write Lease {}/{LEASE}, trying again: {error}", self.namespace);
+        self.turn(Role::InDoubt);
+    }
+
+    fn turn(&self, role: Role) {
+        self.role.send_if_modified(|before| std::mem::replace(before, role.clone()) != role);
+    }
 }
 
-async fn manager(client: &Client, namespace: &str, identity: &str) -> anyhow::Result<LeaseManager> {
-    LeaseManagerBuilder::new(client.clone(), LEASE)
-        .with_namespace(namespace)
-        .with_identity(identity)
-        .with_field_manager(identity)
-        .with_duration(DURATION)
-        .with_grace(GRACE)
-        .build()
-        .await
-        .with_context(|| format!("cannot read or create Lease {namespace}/{LEASE}"))
-}
-
-fn is_held(lease: &Lease) -> bool {
-    let holder = lease.spec.as_ref().and_then(|spec| spec.holder_identity.as_deref());
-    holder.is_some_and(|holder| !holder.is_empty())
+/// Tells each time that nobody holds the Lease.
+fn given_back(client: Client, namespace: &str) -> impl Stream<Item = ()> + use<> {
+    let api: Api<Lease> = Api::namespaced(client, namespace);
+    let config = watcher::Config::default().fields(&format!("metadata.name={LEASE}"));
+    watcher(api, config)
+        .default_backoff()
+        .applied_objects()
+        .filter_map(|lease| ready(lease.ok().filter(|lease| !is_held(lease)).map(drop)))
 }

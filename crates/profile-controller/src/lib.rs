@@ -7,15 +7,13 @@
 mod apply;
 mod args;
 mod backoff;
-mod client;
 mod context;
 mod events;
 mod finalizer;
-mod go_flags;
 mod grants;
 mod labels_file;
 mod leader;
-mod logging;
+mod lease;
 mod metrics;
 mod namespace;
 mod operations;
@@ -35,6 +33,8 @@ mod watches;
 
 use std::{ffi::OsString, process::ExitCode};
 
+use profile_runtime::logging;
+
 use crate::args::{Cli, Command};
 
 /// Reads the arguments, the program's name first, and does what they ask for.
@@ -43,7 +43,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let result = match cli.command {
         Some(Command::Render(args)) => render::render(&args),
         None => {
-            logging::init(cli.run.log_format);
+            logging::init(cli.run.log_format, env!("CARGO_CRATE_NAME"));
             run::run_blocking(cli.run)
         }
     };

@@ -5,9 +5,9 @@ use std::{collections::HashSet, time::Duration};
 
 use parking_lot::Mutex;
 use profile_api::ProfileCondition;
+use profile_runtime::metrics::{ClientRequests, Heartbeat, counters, encode, registry};
 use prometheus::{
-    Encoder, Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, TextEncoder, process_collector::ProcessCollector,
+    Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
 
 use crate::{backoff::Retry, problem::Problem, stores::Profiles};
@@ -16,24 +16,23 @@ const COMPONENT: &str = "profile_controller";
 const CONTROLLER: &str = "profile";
 /// What the reference counts, as `kind`.
 const RECONCILE: &str = "reconcile";
-/// How often the heartbeat beats: a contract with the reference's alerts.
-pub(crate) const HEARTBEAT_PERIOD: Duration = Duration::from_secs(10);
 
 /// All metrics of the controller.
 pub(crate) struct Metrics {
     registry: Registry,
     requests: IntCounterVec,
     failures: IntCounterVec,
-    heartbeat: IntCounter,
+    pub(crate) heartbeat: Heartbeat,
     results: IntCounterVec,
     errors: IntCounter,
     duration: Histogram,
     active: IntGauge,
     depth: IntGauge,
     retries: IntCounter,
-    client_requests: IntCounterVec,
+    pub(crate) client_requests: ClientRequests,
     leading: IntGauge,
     profiles: IntGaugeVec,
+    tasks: IntGauge,
     waiting: Mutex<HashSet<String>>,
 }
 
@@ -43,13 +42,8 @@ impl Metrics {
     /// # Errors
     /// When a name is registered twice or malformed, which would be a mistake in this file.
     pub(crate) fn new(max_concurrent_reconciles: u16) -> prometheus::Result<Self> {
-        let registry = Registry::new();
-        registry.register(Box::new(ProcessCollector::for_self()))?;
-        let counters = |name: &str, help: &str, labels: &[&str]| -> prometheus::Result<IntCounterVec> {
-            let counters = IntCounterVec::new(Opts::new(name, help), labels)?;
-            registry.register(Box::new(counters.clone()))?;
-            Ok(counters)
-        };
+        let registry = registry()?;
+        let counters = |name: &str, help: &str, labels: &[&str]| counters(&registry, name, help, labels);
         let gauges = |name: &str, help: &str, labels: &[&str]| -> prometheus::Result<IntGaugeVec> {
             let gauges = IntGaugeVec::new(Opts::new(name, help), labels)?;
             registry.register(Box::new(gauges.clone()))?;
@@ -74,6 +68,8 @@ impl Metrics {
                 ]),
         )?;
         registry.register(Box::new(duration.clone()))?;
+        let tasks = IntGauge::new("tokio_alive_tasks", "Concurrent activities in the process")?;
+        registry.register(Box::new(tasks.clone()))?;
         let metrics = Self {
             requests: counters("request_kf", "Reconciles", &["component", "kind"])?,
             failures: counters(
@@ -81,12 +77,7 @@ impl Metrics {
                 "Reconciles that failed",
                 &["component", "kind", "severity"],
             )?,
-            heartbeat: counters(
-                "service_heartbeat",
-                "Signs of life, one every ten seconds",
-                &["component", "severity"],
-            )?
-            .with_label_values(&[COMPONENT, "critical"]),
+            heartbeat: Heartbeat::register(&registry, COMPONENT)?,
             results: counters(
                 "controller_runtime_reconcile_total",
                 "Reconciles by result",
@@ -104,18 +95,15 @@ impl Metrics {
                 .with_label_values(&[CONTROLLER]),
             retries: counters("workqueue_retries_total", "Profiles to be tried again", &["name"])?
                 .with_label_values(&[CONTROLLER]),
-            client_requests: counters(
-                "rest_client_requests_total",
-                "Requests to the API server",
-                &["code", "method", "host"],
-            )?,
+            client_requests: ClientRequests::register(&registry)?,
             leading: gauges("leader_election_master_status", "Whether this replica leads", &["name"])?
-                .with_label_values(&[crate::leader::LEASE]),
+                .with_label_values(&[crate::lease::LEASE]),
             profiles: gauges(
                 "profile_controller_profiles",
                 "Profiles by readiness and reason",
                 &["ready", "reason"],
             )?,
+            tasks,
             duration,
             waiting: Mutex::default(),
             registry,
@@ -164,23 +152,9 @@ impl Metrics {
         self.failures.with_label_values(&[COMPONENT, problem.reason(), problem.severity()]).inc();
     }
 
-    /// A request to the API server was answered (or not: then the code is `<error>`, as client-go has it).
-    pub(crate) fn client_request(&self, code: &str, method: &str, host: &str) {
-        self.client_requests.with_label_values(&[code, method, host]).inc();
-    }
-
     /// This replica leads.
     pub(crate) fn lead(&self) {
         self.leading.set(1);
-    }
-
-    /// Counts a heartbeat every ten seconds, for ever.
-    pub(crate) async fn beat(&self) {
-        let mut timer = tokio::time::interval(HEARTBEAT_PERIOD);
-        loop {
-            timer.tick().await;
-            self.heartbeat.inc();
-        }
     }
 
     /// All metrics in the text format of Prometheus.
@@ -189,9 +163,10 @@ impl Metrics {
     /// When a metric cannot be encoded.
     pub(crate) fn encode(&self, profiles: &Profiles) -> prometheus::Result<String> {
         self.count(profiles);
-        let mut text = Vec::new();
-        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
-        Ok(String::from_utf8_lossy(&text).into_owned())
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            self.tasks.set(i64::try_from(runtime.metrics().num_alive_tasks()).unwrap_or(i64::MAX));
+        }
+        encode(&self.registry)
     }
 
     fn count(&self, profiles: &Profiles) {

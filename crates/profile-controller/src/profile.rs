@@ -118,9 +118,9 @@ pub(crate) async fn patch(
 }
 
 impl WriteError {
-    /// Whether the Profile is not how it was known to be: it has changed or is gone. The watch tells how it is.
-    pub(crate) fn is_outdated(&self) -> bool {
-        self.source.status().is_some_and(|status| matches!(status.code, 404 | 409))
+    /// Whether the Profile is gone, so that there is nothing left to write.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.source.status().is_some_and(|status| status.code == 404)
     }
 }
 

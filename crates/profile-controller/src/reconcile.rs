@@ -72,11 +72,11 @@ async fn look_at(profile: Arc<ReadProfile>, context: Arc<Context>) -> Option<Ret
     if let Some(problem) = outcome.problem.as_ref().filter(|problem| !problem.is_pending()) {
         context.metrics.failed(problem);
     }
-    let mut retry = outcome.problem.as_ref().map(Problem::retry).or(unreported);
+    let mut retries = vec![outcome.problem.as_ref().map(Problem::retry), unreported];
     if let (Some(decision), None) = (&outcome.outside.decision, unreported) {
-        retry = context.follow(&profile, &outcome.outside, decision).await.or(retry);
+        retries.push(context.follow(&profile, &outcome.outside, decision).await);
     }
-    retry
+    retries.into_iter().flatten().reduce(Retry::sooner)
 }
 
 async fn settle(profile: &ReadProfile, spec: &ProfileSpec, context: &Context) -> Outcome {

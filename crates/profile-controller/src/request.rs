@@ -3,6 +3,7 @@
 use std::{fmt, future::Future, time::Duration};
 
 use profile_render::ObjectKey;
+pub(crate) use profile_runtime::request::RequestError;
 
 use crate::backoff::Retry;
 
@@ -21,13 +22,6 @@ pub(crate) struct ApiError {
     source: RequestError,
 }
 
-/// Why a request failed.
-#[derive(Debug)]
-pub(crate) enum RequestError {
-    Kube(kube::Error),
-    TimedOut,
-}
-
 /// A request about an object, with a bound on how long it may take.
 pub(crate) async fn request<T>(
     verb: &'static str,
@@ -39,20 +33,7 @@ pub(crate) async fn request<T>(
 
 /// A request with a bound on how long it may take.
 pub(crate) async fn bounded<T>(request: impl Future<Output = kube::Result<T>>) -> Result<T, RequestError> {
-    match tokio::time::timeout(REQUEST_TIMEOUT, request).await {
-        Ok(result) => result.map_err(RequestError::Kube),
-        Err(_) => Err(RequestError::TimedOut),
-    }
-}
-
-impl RequestError {
-    /// What the API server answered, if it did.
-    pub(crate) fn status(&self) -> Option<&kube::core::Status> {
-        match self {
-            Self::Kube(kube::Error::Api(status)) => Some(status),
-            _ => None,
-        }
-    }
+    profile_runtime::request::bounded(REQUEST_TIMEOUT, request).await
 }
 
 impl ApiError {
@@ -109,19 +90,5 @@ impl std::error::Error for ApiError {}
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "could not {} {}: {}", self.verb, self.key, self.source)
-    }
-}
-
-impl fmt::Display for RequestError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Kube(kube::Error::Api(status)) if !status.message.is_empty() => {
-                f.write_str(&status.message)
-            }
-            Self::Kube(error) => error.fmt(f),
-            Self::TimedOut => {
-                write!(f, "no answer from the API server within {} s", REQUEST_TIMEOUT.as_secs())
-            }
-        }
     }
 }

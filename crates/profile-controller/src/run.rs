@@ -2,21 +2,14 @@
 
 use std::{convert::Infallible, future::Future, pin::pin, sync::Arc, time::Duration};
 
-use anyhow::Context as _;
 use futures::{FutureExt, StreamExt, future};
-use kube::{
-    Config,
-    runtime::controller::{self, applier},
-};
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    sync::watch,
-};
+use kube::runtime::controller::{self, applier};
+use profile_runtime::{client, stop::stop_signal};
+use tokio::sync::watch;
 use tracing::{info, warn};
 
 use crate::{
     args::RunArgs,
-    client,
     context::Context,
     labels_file::LabelsFile,
     leader::{Election, Role},
@@ -39,13 +32,15 @@ pub(crate) fn run_blocking(args: RunArgs) -> anyhow::Result<()> {
 /// # Errors
 /// When it cannot start, or has lost the leadership.
 async fn run(args: RunArgs) -> anyhow::Result<()> {
+    // For what plugins bring along. It fails only if there is one.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let stop = stop_signal()?;
     info!(version = env!("CARGO_PKG_VERSION"), "starting");
-    let kube_config = Config::infer().await.with_context(no_cluster)?;
+    let kube_config = client::infer_cluster().await?;
     let lease_namespace =
         args.leader_election_namespace.clone().unwrap_or_else(|| kube_config.default_namespace.clone());
     let metrics = Arc::new(Metrics::new(args.max_concurrent_reconciles.get())?);
-    let client = client::counted(kube_config, metrics.clone())?;
+    let client = client::counted(kube_config, metrics.client_requests.clone())?;
     let labels = LabelsFile::load(args.platform.namespace_labels_path.clone());
     let config = args.platform.config(labels.labels().clone());
     let plugins = args.plugins.registry(Some(client.clone()));
@@ -59,7 +54,7 @@ async fn run(args: RunArgs) -> anyhow::Result<()> {
     tokio::spawn(follow_labels(labels, context.clone()));
     tokio::spawn({
         let context = context.clone();
-        async move { context.metrics.beat().await }
+        async move { context.metrics.heartbeat.beat().await }
     });
 
     let concurrency = args.max_concurrent_reconciles.get();
@@ -68,13 +63,6 @@ async fn run(args: RunArgs) -> anyhow::Result<()> {
         return Ok(());
     }
     lead(client, lease_namespace, role, context, concurrency, stop).await
-}
-
-fn no_cluster() -> String {
-    let kubeconfig = std::env::var("KUBECONFIG").unwrap_or_else(|_| "~/.kube/config".to_owned());
-    format!(
-        "no cluster to talk to: neither a kubeconfig that can be used ({kubeconfig}) nor a pod's service account"
-    )
 }
 
 /// Waits for the leadership, then works until told to stop or until the leadership is lost.
@@ -87,10 +75,7 @@ async fn lead(
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
     let mut stop = pin!(stop.shared());
-    let mut election = tokio::select! {
-        election = Election::join(client, namespace, role) => election?,
-        () = stop.as_mut() => return Ok(()),
-    };
+    let mut election = Election::join(client, namespace, role);
     tokio::select! {
         () = election.win() => {}
         () = stop.as_mut() => return Ok(()),
@@ -139,15 +124,4 @@ async fn follow_labels(labels: LabelsFile, context: Arc<Context>) {
             context.enqueue_all();
         })
         .await;
-}
-
-fn stop_signal() -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    })
 }

@@ -1,13 +1,14 @@
 //! The HTTP servers: health for the kubelet, metrics for Prometheus.
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
-use anyhow::Context as _;
-use axum::{Router, extract::State, http::StatusCode, http::header, response::IntoResponse, routing::get};
-use tokio::net::TcpListener;
-use tracing::info;
+use axum::{Router, extract::State, http::StatusCode, response::IntoResponse, routing::get};
+use profile_runtime::{
+    bind_address::BindAddress,
+    server::{metrics_answer, serve},
+};
 
-use crate::{args::BindAddress, context::Context, leader::Leadership};
+use crate::{context::Context, leader::Leadership};
 
 /// What the health server reports on.
 #[derive(Clone)]
@@ -37,32 +38,6 @@ pub(crate) async fn serve_metrics(address: BindAddress, context: Arc<Context>) -
     serve(address, router, "metrics", "--metrics-bind-address").await
 }
 
-async fn serve(address: BindAddress, router: Router, what: &str, flag: &str) -> anyhow::Result<()> {
-    let Some(address) = address else {
-        return Ok(());
-    };
-    let listener = bind(address)
-        .await
-        .with_context(|| format!("cannot listen on {address} for {what} (flag {flag})"))?;
-    info!("serving {what} on {}", listener.local_addr()?);
-    tokio::spawn(axum::serve(listener, router).into_future());
-    Ok(())
-}
-
-/// Every address of the machine means the old ones alone where there are no new ones.
-async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    match TcpListener::bind(address).await {
-        Err(error)
-            if address.is_ipv6()
-                && address.ip().is_unspecified()
-                && error.kind() != io::ErrorKind::AddrInUse =>
-        {
-            TcpListener::bind((std::net::Ipv4Addr::UNSPECIFIED, address.port())).await
-        }
-        result => result,
-    }
-}
-
 /// Ready when the stores are filled. A replica that waits for its turn is ready, to take over at once, and says so; one whose
 /// lease is in doubt is not.
 async fn readyz(State(health): State<Health>) -> impl IntoResponse {
@@ -75,8 +50,5 @@ async fn readyz(State(health): State<Health>) -> impl IntoResponse {
 }
 
 async fn metrics(State(context): State<Arc<Context>>) -> impl IntoResponse {
-    match context.metrics.encode(&context.profiles) {
-        Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response(),
-        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
-    }
+    metrics_answer(context.metrics.encode(&context.profiles))
 }

@@ -38,8 +38,7 @@ impl Context {
         }
         match self.patch_profile(profile, Part::Status, body).await {
             Ok(()) => {}
-            // The watch tells how the Profile is now, and it is looked at again.
-            Err(error) if error.is_outdated() => return Ok(()),
+            Err(error) if error.is_gone() => return Ok(()),
             Err(error) => {
                 warn!("{error}");
                 return Err(Retry::WithBackoff);

@@ -18,6 +18,7 @@ use kube::{
 };
 use parking_lot::{Mutex, RwLock};
 use profile_render::{ObjectKey, Observed, OwnedKind};
+use profile_runtime::resource_version::is_newer;
 use tokio::sync::watch;
 
 use crate::profile::ReadProfile;
@@ -263,14 +264,6 @@ impl Known {
 
 fn all_filled(kinds: &HashMap<OwnedKind, KindState>) -> bool {
     kinds.values().all(|state| *state != KindState::Filling)
-}
-
-/// Resource versions of one kind are ordered as numbers. Where they are not numbers, what comes later counts as newer.
-fn is_newer(version: &str, than: &str) -> bool {
-    match (version.parse::<u64>(), than.parse::<u64>()) {
-        (Ok(version), Ok(than)) => version > than,
-        _ => version != than,
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The watches: they fill the stores and say which Profiles to look at.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use futures::{Stream, TryStreamExt};
 use kube::{
@@ -8,6 +8,7 @@ use kube::{
     core::DynamicObject,
     runtime::{
         WatchStreamExt,
+        utils::{Backoff, ResetTimerBackoff},
         watcher::{self, Event, watcher},
     },
 };
@@ -15,7 +16,37 @@ use profile_api::names::PROFILE_LABEL;
 use profile_render::{Observed, OwnedKind};
 use tracing::{debug, info, warn};
 
-use crate::{context::Context, profile::ReadProfile, stores::KindState};
+use crate::{backoff::jittered, context::Context, profile::ReadProfile, stores::KindState};
+
+/// How long a watch that fails waits before it is taken up again: not for long, because until then drift of its kind is not
+/// seen.
+#[derive(Default)]
+struct WatchBackoff {
+    failures: u32,
+}
+
+impl Iterator for WatchBackoff {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        const FIRST: Duration = Duration::from_millis(200);
+        const LONGEST: Duration = Duration::from_secs(5);
+        let delay = FIRST.saturating_mul(1 << self.failures.min(8)).min(LONGEST);
+        self.failures = self.failures.saturating_add(1);
+        Some(jittered(delay))
+    }
+}
+
+impl Backoff for WatchBackoff {
+    fn reset(&mut self) {
+        self.failures = 0;
+    }
+}
+
+/// A watch counts as sound again once it has not failed for a while, not already when it has begun.
+fn backoff() -> ResetTimerBackoff<WatchBackoff> {
+    ResetTimerBackoff::new(WatchBackoff::default(), Duration::from_secs(30))
+}
 
 /// Starts every watch as a task. They run until the process ends.
 pub(crate) fn start(context: &Arc<Context>) {
@@ -27,7 +58,7 @@ pub(crate) fn start(context: &Arc<Context>) {
 
 async fn watch_profiles(context: Arc<Context>) {
     let api: Api<ReadProfile> = Api::all(context.client.clone());
-    let mut events = std::pin::pin!(watcher(api, watcher::Config::default()).default_backoff());
+    let mut events = std::pin::pin!(watcher(api, watcher::Config::default()).backoff(backoff()));
     loop {
         match events.try_next().await {
             Ok(Some(event)) => {
@@ -65,7 +96,7 @@ fn events_of(
     client: Client,
 ) -> impl Stream<Item = watcher::Result<Event<DynamicObject>>> + Send {
     let api: Api<DynamicObject> = Api::all_with(client, &kind.api_resource());
-    watcher(api, watcher::Config::default().labels(PROFILE_LABEL)).default_backoff()
+    watcher(api, watcher::Config::default().labels(PROFILE_LABEL)).backoff(backoff())
 }
 
 fn take_in(kind: OwnedKind, event: Event<DynamicObject>, listed: &mut Vec<Observed>, context: &Context) {

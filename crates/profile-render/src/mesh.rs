@@ -141,6 +141,14 @@ fn owner_rule(owner: &Owner, config: &PlatformConfig) -> Option<Rule> {
     }
 }
 
+/// The policy that lets a contributor in as the owner is let in; its metadata is empty. `None` for one who cannot be
+/// recognised: then there is access through RBAC alone.
+pub(crate) fn contributor_policy(subject: &Owner, config: &PlatformConfig) -> Option<AuthorizationPolicy> {
+    let rules = vec![owner_rule(subject, config)?];
+    let spec = AuthorizationPolicySpec { action: "ALLOW".to_owned(), rules };
+    Some(AuthorizationPolicy { metadata: ObjectMeta::default(), spec })
+}
+
 fn own_namespace_rule(namespace: &str) -> Rule {
     Rule { when: when("source.namespace".to_owned(), namespace.to_owned()), ..Rule::default() }
 }

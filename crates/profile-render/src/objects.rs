@@ -15,7 +15,7 @@ use k8s_openapi::{
 use profile_api::names::{
     APPLIED_ANNOTATIONS_ANNOTATION, APPLIED_LABELS_ANNOTATION, CLUSTER_ROLE_ADMIN, CLUSTER_ROLE_EDIT, CLUSTER_ROLE_VIEW, DEFAULT_EDITOR,
     DEFAULT_VIEWER, GROUP, KIND, OWNER_ANNOTATION, OWNER_ROLE_BINDING, PROFILE_LABEL, RBAC_GROUP,
-    RESOURCE_QUOTA, ROLE_ADMIN, ROLE_ANNOTATION, USER_ANNOTATION,
+    RESOURCE_QUOTA,
 };
 use profile_api::{STORED_VERSION, SubjectKind};
 use serde::Serialize;
@@ -23,6 +23,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     Manifest, NamespaceLabels, ObjectKey, Observed, OwnedKind, Owner, PlatformConfig, ValidProfile,
+    contributor::{self, Role},
     labels::ResolvedLabels,
     mesh::{self, AuthorizationPolicy, BrowserAccess},
 };
@@ -182,13 +183,17 @@ fn service_account_binding(profile: &ValidProfile, name: &str, cluster_role: &st
 }
 
 fn owner_binding(profile: &ValidProfile) -> RoleBinding {
-    let subject = match profile.owner() {
+    let metadata = object_meta(profile, OWNER_ROLE_BINDING, access_annotations(profile));
+    role_binding(metadata, CLUSTER_ROLE_ADMIN, owner_subject(profile.owner()))
+}
+
+/// Somebody who is given access, as RBAC writes them.
+pub(crate) fn owner_subject(owner: &Owner) -> Subject {
+    match owner {
         Owner::User(name) => rbac_subject(SubjectKind::User, name),
         Owner::Group(name) => rbac_subject(SubjectKind::Group, name),
         Owner::ServiceAccount { namespace, name } => service_account_subject(namespace, name),
-    };
-    let metadata = object_meta(profile, OWNER_ROLE_BINDING, access_annotations(profile));
-    role_binding(metadata, CLUSTER_ROLE_ADMIN, subject)
+    }
 }
 
 fn resource_quota(profile: &ValidProfile) -> Option<ResourceQuota> {
@@ -208,7 +213,7 @@ fn resource_quota(profile: &ValidProfile) -> Option<ResourceQuota> {
     Some(ResourceQuota { metadata, spec: Some(spec), ..ResourceQuota::default() })
 }
 
-fn role_binding(metadata: ObjectMeta, cluster_role: &str, subject: Subject) -> RoleBinding {
+pub(crate) fn role_binding(metadata: ObjectMeta, cluster_role: &str, subject: Subject) -> RoleBinding {
     let role_ref = RoleRef {
         api_group: Some(RBAC_GROUP.to_owned()),
         kind: "ClusterRole".to_owned(),
@@ -237,10 +242,7 @@ fn service_account_subject(namespace: &str, name: &str) -> Subject {
 
 /// The annotations by which KFAM recognises the owner's access as a binding.
 fn access_annotations(profile: &ValidProfile) -> [(String, String); 2] {
-    [
-        (USER_ANNOTATION.to_owned(), profile.owner().name().to_owned()),
-        (ROLE_ANNOTATION.to_owned(), ROLE_ADMIN.to_owned()),
-    ]
+    contributor::annotations(profile.owner(), Role::Admin)
 }
 
 fn object_meta<const N: usize>(

@@ -59,6 +59,23 @@ pub enum Owner {
 }
 
 impl Owner {
+    /// The kind of subject.
+    pub fn kind(&self) -> SubjectKind {
+        match self {
+            Self::User(_) => SubjectKind::User,
+            Self::Group(_) => SubjectKind::Group,
+            Self::ServiceAccount { .. } => SubjectKind::ServiceAccount,
+        }
+    }
+
+    /// The namespace of a ServiceAccount.
+    pub fn namespace(&self) -> Option<&str> {
+        match self {
+            Self::User(_) | Self::Group(_) => None,
+            Self::ServiceAccount { namespace, .. } => Some(namespace),
+        }
+    }
+
     /// The name of the owner, as in `spec.owner.name`.
     pub fn name(&self) -> &str {
         match self {
@@ -117,7 +134,7 @@ pub fn validate(
     if let Some(pattern) = config.reserved_names.pattern_for(&name) {
         return Err(Refusal::ReservedName { pattern: pattern.to_owned(), name });
     }
-    let owner = validate_owner(&spec.owner)?;
+    let owner = Owner::validate(&spec.owner, "spec.owner")?;
     validate_plugins(&spec.plugins)?;
     let quota = spec.resource_quota_spec.clone().filter(|quota| !quota.hard.is_empty());
     if let Some(quota) = &quota {
@@ -126,32 +143,39 @@ pub fn validate(
     Ok(ValidProfile { name, uid: metadata.uid.clone().unwrap_or_default(), owner, quota })
 }
 
-fn validate_owner(subject: &Subject) -> Result<Owner, InvalidField> {
-    let name = validate_owner_name(&subject.name)?;
-    match SubjectKind::parse(&subject.kind) {
-        Some(SubjectKind::User) => Ok(Owner::User(name)),
-        Some(SubjectKind::Group) => Ok(Owner::Group(name)),
-        Some(SubjectKind::ServiceAccount) => {
-            let namespace = subject.namespace.clone().unwrap_or_default();
-            if !is_dns_label(&namespace) {
-                let problem = "must name the namespace that the ServiceAccount lives in";
-                return Err(InvalidField::new("spec.owner.namespace", problem));
+impl Owner {
+    /// Checks a subject who is to be given access. `field` is its path, for the error.
+    ///
+    /// # Errors
+    /// When its kind or its name is not as it has to be.
+    pub fn validate(subject: &Subject, field: &str) -> Result<Self, InvalidField> {
+        let name = validate_name(&subject.name, field)?;
+        match SubjectKind::parse(&subject.kind) {
+            Some(SubjectKind::User) => Ok(Self::User(name)),
+            Some(SubjectKind::Group) => Ok(Self::Group(name)),
+            Some(SubjectKind::ServiceAccount) => {
+                let namespace = subject.namespace.clone().unwrap_or_default();
+                if !is_dns_label(&namespace) {
+                    let problem = "must name the namespace that the ServiceAccount lives in";
+                    return Err(InvalidField::new(format!("{field}.namespace"), problem));
+                }
+                if !name.split('.').all(is_dns_label) {
+                    let problem =
+                        "must be the name of a ServiceAccount: lower-case letters, digits, '-' and '.'";
+                    return Err(InvalidField::new(format!("{field}.name"), problem));
+                }
+                Ok(Self::ServiceAccount { namespace, name })
             }
-            if !name.split('.').all(is_dns_label) {
-                let problem = "must be the name of a ServiceAccount: lower-case letters, digits, '-' and '.'";
-                return Err(InvalidField::new("spec.owner.name", problem));
+            None => {
+                let problem = format!("{:?} must be User, Group or ServiceAccount", subject.kind);
+                Err(InvalidField::new(format!("{field}.kind"), problem))
             }
-            Ok(Owner::ServiceAccount { namespace, name })
-        }
-        None => {
-            let problem = format!("{:?} must be User, Group or ServiceAccount", subject.kind);
-            Err(InvalidField::new("spec.owner.kind", problem))
         }
     }
 }
 
 /// In an Istio policy `*` at either end of a value matches anything, so that one name would let many users in.
-fn validate_owner_name(name: &str) -> Result<String, InvalidField> {
+fn validate_name(name: &str, field: &str) -> Result<String, InvalidField> {
     let problem = if name.contains('*') {
         "must not contain '*', which Istio would match as a wildcard: write the one name that is meant"
     } else if name.is_empty() || name.trim() != name || name.contains(char::is_control) {
@@ -159,7 +183,7 @@ fn validate_owner_name(name: &str) -> Result<String, InvalidField> {
     } else {
         return Ok(name.to_owned());
     };
-    Err(InvalidField::new("spec.owner.name", problem))
+    Err(InvalidField::new(format!("{field}.name"), problem))
 }
 
 /// Two of one kind would each undo what the other grants.

@@ -7,12 +7,15 @@ use std::{
 };
 
 use dev_cluster::Cluster;
+use futures::stream::BoxStream;
+use indicatif::ProgressBar;
 use kube::{Api, ResourceExt, api::PostParams};
 use profile_api::{Profile, names};
 use profile_render::OwnedKind;
 
 use super::{
     progress,
+    report::FROM_NOTHING,
     requests::{Requests, until_silent},
     subject::{Running, Subject, Usage},
     watch, work,
@@ -71,16 +74,20 @@ pub(super) async fn measure(
 impl Bench<'_> {
     async fn get_ready(&mut self, count: usize) -> anyhow::Result<Running> {
         let mark = self.cluster.audit().settled().await?;
-        let bar = progress(format!("{}: from nothing to ready", self.subject.name()), count);
-        let in_place = if self.subject.reports_ready {
+        let bar = progress(format!("{}: {FROM_NOTHING}", self.subject.name()), count);
+        let controller = self.start().await?;
+        let elapsed = watch::until_all(self.in_place(), count, &bar).await?;
+        self.end(FROM_NOTHING, count, elapsed, mark, &controller, Usage::default()).await?;
+        Ok(controller)
+    }
+
+    /// The Profiles that are in place, as they come to be.
+    fn in_place(&self) -> BoxStream<'static, String> {
+        if self.subject.reports_ready {
             watch::profiles_where(self.cluster.admin(), is_ready)
         } else {
             watch::profiles_in_place(self.cluster.admin())
-        };
-        let controller = self.start().await?;
-        let elapsed = watch::until_all(in_place, count, &bar).await?;
-        self.end("from nothing to ready", count, elapsed, mark, &controller, Usage::default()).await?;
-        Ok(controller)
+        }
     }
 
     async fn one_by_one(
@@ -90,29 +97,17 @@ impl Bench<'_> {
         count: usize,
     ) -> anyhow::Result<Vec<Duration>> {
         let bar = progress(format!("{}: one by one", self.subject.name()), count);
+        let mut in_place = self.in_place();
+        watch::until_all(&mut in_place, first, &ProgressBar::hidden()).await?;
         let before = controller.usage()?;
         let mark = self.cluster.audit().settled().await?;
         let api: Api<Profile> = Api::all(self.cluster.admin());
         let mut latencies = Vec::new();
         let begin = Instant::now();
-        for number in first..first + count {
-            let name = work::name(number);
-            let in_place = if self.subject.reports_ready {
-                let one = name.clone();
-                watch::profiles_where(self.cluster.admin(), move |profile| {
-                    profile.name_any() == one && is_ready(profile)
-                })
-            } else {
-                let one = name.clone();
-                let mine = futures::StreamExt::filter(
-                    watch::profiles_in_place(self.cluster.admin()),
-                    move |profile| std::future::ready(*profile == one),
-                );
-                futures::StreamExt::boxed(mine)
-            };
+        for name in (first..first + count).map(work::name) {
             let created = Instant::now();
             api.create(&PostParams::default(), &work::profile(&name)).await?;
-            watch::until_all(in_place, 1, &indicatif::ProgressBar::hidden()).await?;
+            watch::until_seen(&mut in_place, &name).await?;
             latencies.push(created.elapsed());
             bar.inc(1);
         }

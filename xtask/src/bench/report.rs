@@ -9,6 +9,9 @@ use super::{
     raw::Raw,
 };
 
+/// Name of the phase that is compared with the raw writes.
+pub(super) const FROM_NOTHING: &str = "from nothing to ready";
+
 /// Everything that was measured.
 #[derive(Default)]
 pub(super) struct Report {
@@ -32,14 +35,45 @@ impl Report {
         }
     }
 
-    /// A table for each number of Profiles.
+    /// A table for each number of Profiles, and one of how it grows with them.
     pub(super) fn table(&self) -> String {
         let mut text = String::new();
+        // Writing to a String cannot fail.
         for round in &self.rounds {
-            // Writing to a String cannot fail.
             let _ = round.write_table(&mut text);
         }
+        if self.rounds.len() > 1 {
+            let _ = self.write_growth(&mut text);
+        }
         text
+    }
+
+    fn write_growth(&self, text: &mut String) -> std::fmt::Result {
+        writeln!(text, "\nFrom nothing to ready")?;
+        writeln!(
+            text,
+            "  {:<24}{:>9}{:>9}{:>9}{:>14}{:>10}",
+            "", "Profiles", "seconds", "of raw", "ms/Profile", "peak"
+        )?;
+        for round in &self.rounds {
+            for (name, measured) in &round.subjects {
+                let Some(phase) = measured.phases.iter().find(|phase| phase.name == FROM_NOTHING) else {
+                    continue;
+                };
+                let seconds = phase.elapsed.as_secs_f64();
+                writeln!(
+                    text,
+                    "  {:<24}{:>9}{:>9.2}{:>9.2}{:>14.2}{:>7} MB",
+                    name,
+                    round.profiles,
+                    seconds,
+                    seconds / round.raw.elapsed.as_secs_f64(),
+                    seconds * 1000.0 / round.profiles.max(1) as f64,
+                    phase.usage.peak / 1_000_000,
+                )?;
+            }
+        }
+        Ok(())
     }
 
     /// The same as JSON, with every request counted.
@@ -66,7 +100,7 @@ impl Round {
                 "", "seconds", "of raw", "writes/P", "reads/P", "CPU s", "resident", "peak"
             )?;
             for phase in &measured.phases {
-                let ratio = (phase.name == "from nothing to ready")
+                let ratio = (phase.name == FROM_NOTHING)
                     .then(|| format!("{:.2}", phase.elapsed.as_secs_f64() / limit));
                 writeln!(
                     text,
@@ -88,6 +122,9 @@ impl Round {
                     text,
                     "  a Profile created while it runs is ready after {median:.0?} (median), {p99:.0?} (99th percentile)"
                 )?;
+            }
+            if let Some(phase) = measured.phases.iter().find(|phase| phase.name == FROM_NOTHING) {
+                write_requests(text, phase)?;
             }
         }
         Ok(())
@@ -117,6 +154,45 @@ impl Round {
     }
 }
 
+/// What was asked of the API server, and how long it took for it.
+fn write_requests(text: &mut String, phase: &Phase) -> std::fmt::Result {
+    writeln!(
+        text,
+        "\n  {:<48}{:>9}{:>12}{:>12}",
+        format!("{}: requests", phase.name),
+        "a Profile",
+        "median",
+        "99th"
+    )?;
+    for (kind, durations) in &phase.requests.0 {
+        let milliseconds =
+            |percent| percentile(durations, percent).unwrap_or_default().as_secs_f64() * 1000.0;
+        writeln!(
+            text,
+            "  {kind:<48}{:>9.2}{:>9.1} ms{:>9.1} ms",
+            per_profile(phase, durations.len()),
+            milliseconds(50),
+            milliseconds(99),
+        )?;
+    }
+    Ok(())
+}
+
+fn requests_json(phase: &Phase) -> Value {
+    let milliseconds = |durations: &[Duration], percent| {
+        percentile(durations, percent).map(|duration| duration.as_secs_f64() * 1000.0)
+    };
+    let kinds = phase.requests.0.iter().map(|(kind, durations)| {
+        let value = json!({
+            "count": durations.len(),
+            "medianMilliseconds": milliseconds(durations, 50),
+            "p99Milliseconds": milliseconds(durations, 99),
+        });
+        (kind.clone(), value)
+    });
+    Value::Object(kinds.collect())
+}
+
 fn phase_json(phase: &Phase, raw: Duration) -> Value {
     json!({
         "name": phase.name,
@@ -125,7 +201,7 @@ fn phase_json(phase: &Phase, raw: Duration) -> Value {
         "ratioToRaw": phase.elapsed.as_secs_f64() / raw.as_secs_f64(),
         "writesPerProfile": per_profile(phase, phase.requests.writes()),
         "readsPerProfile": per_profile(phase, phase.requests.reads()),
-        "requests": phase.requests.0,
+        "requests": requests_json(phase),
         "cpuSeconds": phase.cpu.as_secs_f64(),
         "residentBytes": phase.usage.resident,
         "peakBytes": phase.usage.peak,

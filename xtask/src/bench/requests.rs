@@ -11,9 +11,9 @@ use tokio::time::sleep;
 /// How long a controller has to be silent before it counts as done.
 const SILENCE: Duration = Duration::from_secs(4);
 
-/// How many requests of each kind (`verb resource`) were made.
+/// The requests that were made, by kind (`verb resource`): how long the API server took for each, sorted.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Requests(pub(super) BTreeMap<String, usize>);
+pub(super) struct Requests(pub(super) BTreeMap<String, Vec<Duration>>);
 
 impl Requests {
     /// The requests of a user since a mark.
@@ -23,8 +23,9 @@ impl Requests {
         for event in cluster.audit().since(mark)?.iter().filter(|event| event.user == user && counts(event)) {
             let subresource = if event.subresource.is_empty() { "" } else { "/" };
             let key = format!("{} {}{subresource}{}", event.verb, event.resource, event.subresource);
-            *requests.0.entry(key).or_default() += 1;
+            requests.0.entry(key).or_default().push(event.duration);
         }
+        requests.0.values_mut().for_each(|durations| durations.sort_unstable());
         Ok(requests)
     }
 
@@ -40,7 +41,7 @@ impl Requests {
 
     fn sum(&self, of: impl Fn(&str) -> bool) -> usize {
         let matching = self.0.iter().filter(|(key, _)| of(key.split(' ').next().unwrap_or_default()));
-        matching.map(|(_, count)| count).sum()
+        matching.map(|(_, durations)| durations.len()).sum()
     }
 }
 

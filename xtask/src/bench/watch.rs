@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use futures::{
     StreamExt,
     stream::{self, BoxStream},
@@ -41,6 +41,19 @@ pub(super) async fn until_all(
     }
     bar.finish_and_clear();
     Ok(begin.elapsed())
+}
+
+/// Waits until a stream names this one.
+pub(super) async fn until_seen(seen: &mut BoxStream<'_, String>, name: &str) -> anyhow::Result<()> {
+    let named = async {
+        while let Some(next) = seen.next().await {
+            if next == name {
+                return Ok(());
+            }
+        }
+        bail!("the watch has ended")
+    };
+    tokio::time::timeout(DEADLINE, named).await.context("not done within an hour")?
 }
 
 /// The Profiles for which a condition holds, as they come to hold it.

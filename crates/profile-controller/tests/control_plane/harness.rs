@@ -7,14 +7,9 @@ use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
     process::Command,
-    sync::{
-        LazyLock,
-        atomic::{AtomicU32, Ordering},
-    },
-    time::{Duration, Instant},
 };
 
-use dev_cluster::{Assets, Cluster, Process};
+use dev_cluster::{AuditEvent, Cluster, Process};
 use k8s_openapi::{
     api::{
         core::v1::{ConfigMap, Event, Namespace, Pod, ResourceQuota, Secret, ServiceAccount},
@@ -30,15 +25,13 @@ use kube::{
 use profile_api::{Profile, ProfileCondition, ProfileSpec, ProfileStatus, STORED_VERSION, Subject, names};
 use profile_render::{OwnedKind, mesh::AuthorizationPolicy};
 use serde_json::{Value, json};
+use test_support::kustomized_without_crds;
+pub(crate) use test_support::{repository_file, run, unique, until, until_ok};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    runtime::Runtime,
     sync::OnceCell,
 };
-
-/// Long enough for a loaded machine; a test that waits so long has failed.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
 /// The namespace and the ServiceAccount of the controller, as in the manifests.
 const SYSTEM_NAMESPACE: &str = "profiles-system";
@@ -83,14 +76,7 @@ const FLAGS: [&str; 7] = [
     "--log-format=json",
 ];
 
-/// One runtime for all tests: a client belongs to the runtime that it was made in.
-static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime"));
 static SHARED: OnceCell<(World, Controller)> = OnceCell::const_new();
-
-/// Runs a test.
-pub(crate) fn run(test: impl Future<Output = ()>) {
-    RUNTIME.block_on(test);
-}
 
 /// The cluster that most tests share, with its controller running.
 pub(crate) async fn shared() -> &'static World {
@@ -102,33 +88,6 @@ pub(crate) async fn shared() -> &'static World {
         })
         .await;
     world
-}
-
-/// A name that no other test uses.
-pub(crate) fn unique(beginning: &str) -> String {
-    static NEXT: AtomicU32 = AtomicU32::new(1);
-    format!("{beginning}-{}", NEXT.fetch_add(1, Ordering::Relaxed))
-}
-
-/// A file of the repository, by its path from the root.
-pub(crate) fn repository_file(path: &str) -> String {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    std::fs::read_to_string(root.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
-}
-
-/// Waits until `attempt` gives a value.
-///
-/// # Panics
-/// When the deadline passes.
-pub(crate) async fn until<T>(what: &str, mut attempt: impl AsyncFnMut() -> Option<T>) -> T {
-    let end = Instant::now() + DEADLINE;
-    loop {
-        if let Some(value) = attempt().await {
-            return value;
-        }
-        assert!(Instant::now() < end, "{what}: still not so after {DEADLINE:?}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
 }
 
 /// A cluster with what the controller needs to be installed, but no controller.
@@ -150,7 +109,10 @@ impl World {
     }
 
     async fn with_crd(builder: dev_cluster::Builder, crd: &str) -> Self {
-        let installation = tokio::task::spawn_blocking(installation).await.expect("manifests");
+        // What a platform engineer installs beside the CRD.
+        let installation =
+            tokio::task::spawn_blocking(|| kustomized_without_crds("manifests/overlays/standalone"));
+        let installation = installation.await.expect("manifests");
         let builder = builder.manifest(crd).manifest(installation);
         let cluster = builder.start().await.expect("a control plane");
         let admin = cluster.admin();
@@ -183,9 +145,48 @@ impl World {
 
     /// Starts a controller under its own role, with Kubeflow's flags and further ones.
     pub(crate) fn controller(&self, flags: &[&str]) -> Controller {
-        let log = self.cluster.folder().join(unique("controller")).with_extension("log");
+        self.start_controller(self.controller_command(&self.kubeconfig, flags))
+    }
+
+    /// The same, with further environment variables.
+    pub(crate) fn controller_in<'a>(
+        &self,
+        environment: impl IntoIterator<Item = (&'a str, String)>,
+        flags: &[&str],
+    ) -> Controller {
+        let mut command = self.controller_command(&self.kubeconfig, flags);
+        command.envs(environment);
+        self.start_controller(command)
+    }
+
+    /// Starts a controller that reaches the API server at another address, where it needs no credentials.
+    pub(crate) fn controller_behind(&self, url: &str) -> Controller {
+        let kubeconfig = self.cluster.folder().join(unique("proxy")).with_extension("kubeconfig");
+        let content = json!({
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "proxy",
+            "contexts": [{ "name": "proxy", "context": { "cluster": "proxy", "user": "nobody" } }],
+            "clusters": [{ "name": "proxy", "cluster": { "server": url } }],
+            "users": [{ "name": "nobody", "user": {} }],
+        });
+        std::fs::write(&kubeconfig, content.to_string()).expect("a kubeconfig");
+        self.start_controller(self.controller_command(&kubeconfig, &[]))
+    }
+
+    /// A client that is to the API server who the controller is.
+    pub(crate) async fn controller_client(&self) -> Client {
+        self.cluster.service_account(SYSTEM_NAMESPACE, SERVICE_ACCOUNT).await.expect("a client")
+    }
+
+    fn controller_command(&self, kubeconfig: &Path, flags: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_profile-controller"));
-        command.args(FLAGS).args(flags).env("KUBECONFIG", &self.kubeconfig);
+        command.args(FLAGS).args(flags).env("KUBECONFIG", kubeconfig);
+        command
+    }
+
+    fn start_controller(&self, command: Command) -> Controller {
+        let log = self.cluster.folder().join(unique("controller")).with_extension("log");
         let process = self.cluster.run(&command, &log).expect("starting the controller");
         Controller { process, log }
     }
@@ -322,20 +323,23 @@ impl World {
 
     /// The kinds of change requests that the controller has made since `mark`, without leader election.
     pub(crate) async fn writes_since(&self, mark: dev_cluster::Mark) -> Vec<String> {
+        self.attempts_since(mark).await.iter().map(described).collect()
+    }
+
+    /// The same, without those that the API server refused.
+    pub(crate) async fn successful_writes_since(&self, mark: dev_cluster::Mark) -> Vec<String> {
+        self.attempts_since(mark).await.iter().filter(|event| event.code < 300).map(described).collect()
+    }
+
+    async fn attempts_since(&self, mark: dev_cluster::Mark) -> Vec<AuditEvent> {
         self.cluster.audit().settled().await.expect("the audit log");
-        let events = self.cluster.audit().since(mark).expect("the audit log");
-        let writes = events.into_iter().filter(|event| {
+        let mut events = self.cluster.audit().since(mark).expect("the audit log");
+        events.retain(|event| {
             event.user == CONTROLLER_USER
                 && !matches!(event.verb.as_str(), "get" | "list" | "watch")
                 && event.resource != "leases"
         });
-        writes
-            .map(|event| match event.resource.as_str() {
-                // The API server files a Namespace under itself.
-                "namespaces" => format!("{} namespaces /{}", event.verb, event.name),
-                resource => format!("{} {resource} {}/{}", event.verb, event.namespace, event.name),
-            })
-            .collect()
+        events
     }
 
     /// Creates a namespace as somebody else would, with further metadata, and waits until it has what Kubernetes itself puts
@@ -421,6 +425,15 @@ impl World {
         let namespace = self.namespaces().get(&name).await.expect("a namespace");
         assert!(namespace.owner_references().iter().any(|reference| reference.uid == uid));
         assert_eq!(namespace.annotations()["owner"], profile.spec.owner.name);
+    }
+}
+
+/// A write in words: what, and to which object.
+fn described(write: &AuditEvent) -> String {
+    match write.resource.as_str() {
+        // The API server files a Namespace under itself.
+        "namespaces" => format!("{} namespaces /{}", write.verb, write.name),
+        resource => format!("{} {resource} {}/{}", write.verb, write.namespace, write.name),
     }
 }
 
@@ -559,13 +572,4 @@ pub(crate) fn pod(name: &str, cpu: &str) -> Pod {
     let container = json!({ "name": "main", "image": "none.example/none", "resources": resources });
     serde_json::from_value(json!({ "metadata": { "name": name }, "spec": { "containers": [container] } }))
         .expect("a pod")
-}
-
-/// What a platform engineer installs beside the CRD, from the manifests.
-fn installation() -> String {
-    let overlay = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../manifests/overlays/standalone");
-    let manifests = Assets::find().and_then(|assets| assets.kustomize(&overlay)).expect("manifests");
-    let documents =
-        manifests.split("\n---\n").filter(|document| !document.contains("kind: CustomResourceDefinition"));
-    documents.collect::<Vec<_>>().join("\n---\n")
 }

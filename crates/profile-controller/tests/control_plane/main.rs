@@ -4,10 +4,12 @@
 
 mod harness;
 
+mod clock;
 mod command_line;
 mod concurrency;
 mod deletion;
 mod drift;
+mod failing_requests;
 mod faults;
 mod isolation;
 mod labels_file;
@@ -19,7 +21,10 @@ mod owner_change;
 mod ownership;
 mod quota;
 mod request_counts;
+mod retries;
+mod seen;
 mod servers;
+mod soak;
 mod status;
 mod takeover;
 mod users;

@@ -8,7 +8,7 @@ use clap::{Arg, Command};
 /// Rewrites arguments (the program's name first) to `--flag=value`.
 ///
 /// The argument after a flag that takes a value is its value, whatever it looks like: empty, or beginning with a dash.
-pub(crate) fn normalise(command: &Command, args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+pub fn normalise(command: &Command, args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut args = args.into_iter();
     let mut normalised: Vec<OsString> = args.next().into_iter().collect();
     while let Some(arg) = args.next() {
@@ -52,14 +52,22 @@ fn takes_a_word(arg: &Arg) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use clap::ArgAction;
 
     use super::*;
-    use crate::args::Cli;
+
+    /// A controller with a subcommand.
+    fn command() -> Command {
+        let flag = |name: &'static str| Arg::new(name).long(name);
+        let boolean = flag("leader-elect").action(ArgAction::Set).num_args(0..=1).require_equals(true);
+        let render = Command::new("render").args([flag("filename").short('f'), flag("userid-header")]);
+        let flags = [flag("userid-header"), flag("userid-prefix"), flag("workload-identity"), boolean];
+        Command::new("manager").args(flags).subcommand(render)
+    }
 
     fn normalised(args: &[&str]) -> Vec<String> {
         let args = std::iter::once("manager").chain(args.iter().copied()).map(OsString::from);
-        let normalised = normalise(&Cli::command(), args);
+        let normalised = normalise(&command(), args);
         normalised.into_iter().skip(1).map(|arg| arg.into_string().expect("text")).collect()
     }
 

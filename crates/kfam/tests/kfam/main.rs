@@ -1,0 +1,16 @@
+//! What access management promises, against a real control plane: one file a behaviour.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+mod harness;
+
+mod calls;
+mod concurrency;
+mod identity;
+mod operation;
+mod outage;
+mod profiles;
+mod reference;
+mod sharing;
+mod visibility;
+mod without_istio;

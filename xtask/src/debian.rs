@@ -1,0 +1,38 @@
+//! Programs that tests need and that come as packages of Debian and Ubuntu.
+
+use std::{path::Path, process::Command};
+
+use anyhow::{Context, ensure};
+
+/// Packages, each with a file by which it is known to be there.
+const PACKAGES: [(&str, &str); 1] = [("faketime", "/usr/bin/faketime")];
+
+/// Installs the packages that are missing.
+///
+/// # Errors
+/// When that is not possible, with what is to be installed by hand.
+pub(crate) fn install_missing() -> anyhow::Result<()> {
+    let missing = PACKAGES.into_iter().filter(|(_, file)| !Path::new(file).exists());
+    let missing: Vec<&str> = missing.map(|(package, _)| package).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    eprintln!("Installing what the tests need: {}", missing.join(" "));
+    apt_get(&["update", "-qq"])
+        .and_then(|()| {
+            apt_get(&[&["install", "-y", "-qq", "--no-install-recommends"], missing.as_slice()].concat())
+        })
+        .with_context(|| format!("the tests need {}: install it and try again", missing.join(" ")))
+}
+
+/// As root, or by way of sudo.
+fn apt_get(arguments: &[&str]) -> anyhow::Result<()> {
+    let is_root = Command::new("id").arg("-u").output()?.stdout == b"0\n";
+    let mut command = Command::new(if is_root { "apt-get" } else { "sudo" });
+    if !is_root {
+        command.arg("apt-get");
+    }
+    let status = command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive").status()?;
+    ensure!(status.success(), "apt-get {} failed", arguments.join(" "));
+    Ok(())
+}
