@@ -116,9 +116,9 @@ impl Aws {
         let (status, body) =
             self.state.ask(&format!("Action=GetRole&Version=2010-05-08&RoleName={name}")).await?;
         ensure!(status == 200, "{body}");
-        let document = body.split_once("<AssumeRolePolicyDocument>").and_then(|(_, rest)| {
-            Some(rest.split_once("</AssumeRolePolicyDocument>")?.0)
-        });
+        let document = body
+            .split_once("<AssumeRolePolicyDocument>")
+            .and_then(|(_, rest)| Some(rest.split_once("</AssumeRolePolicyDocument>")?.0));
         let document = document.context("no policy in the answer")?;
         Ok(serde_json::from_str(&decoded(document))?)
     }
@@ -196,9 +196,7 @@ async fn answer(Shared(state): Shared<Arc<State>>, headers: HeaderMap, body: Byt
         Some(Fate::Conflict) => {
             Some((409, "ConcurrentModification", "Multiple requests to change this object were submitted."))
         }
-        Some(Fate::TooLarge) => {
-            Some((409, "LimitExceeded", "Cannot exceed quota for ACLSizePerRole: 2048"))
-        }
+        Some(Fate::TooLarge) => Some((409, "LimitExceeded", "Cannot exceed quota for ACLSizePerRole: 2048")),
         Some(Fate::HangBefore | Fate::HangAfter) | None => None,
     };
     if let Some((status, code, message)) = refused {

@@ -129,9 +129,7 @@ async fn answer(
             "Permission 'iam.serviceAccounts.setIamPolicy' denied on resource (or it may not exist).",
         )),
         Some(Fate::Unavailable) => Some((503, "UNAVAILABLE", "The service is currently unavailable.")),
-        Some(Fate::Conflict) => {
-            Some((409, "ABORTED", "There were concurrent policy changes. Please retry."))
-        }
+        Some(Fate::Conflict) => Some((409, "ABORTED", "There were concurrent policy changes. Please retry.")),
         Some(Fate::TooLarge) => Some((400, "INVALID_ARGUMENT", "The policy is too large.")),
         Some(Fate::HangBefore | Fate::HangAfter) | None => None,
     };
@@ -210,9 +208,9 @@ fn without_conditions(policy: &Value) -> Value {
 fn folded(bindings: &[Value]) -> Vec<Value> {
     let mut folded: Vec<Value> = Vec::new();
     for binding in bindings {
-        let same = folded.iter().position(|other| {
-            other["role"] == binding["role"] && other["condition"] == binding["condition"]
-        });
+        let same = folded
+            .iter()
+            .position(|other| other["role"] == binding["role"] && other["condition"] == binding["condition"]);
         let members = binding["members"].as_array().cloned().unwrap_or_default();
         match same.and_then(|index| folded[index]["members"].as_array_mut()) {
             Some(known) => {

@@ -43,7 +43,9 @@ impl Moto {
 fn installed() -> anyhow::Result<PathBuf> {
     let cache = match env::var_os("XDG_CACHE_HOME").filter(|dir| !dir.is_empty()) {
         Some(dir) => PathBuf::from(dir),
-        None => env::home_dir().context("neither XDG_CACHE_HOME nor HOME says where to keep moto")?.join(".cache"),
+        None => {
+            env::home_dir().context("neither XDG_CACHE_HOME nor HOME says where to keep moto")?.join(".cache")
+        }
     };
     let cache = cache.join("kubeflow-profile-controller");
     fs::create_dir_all(&cache)?;

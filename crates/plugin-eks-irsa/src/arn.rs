@@ -116,7 +116,10 @@ mod tests {
     #[test]
     fn anything_else_is_refused_with_what_would_be_right() {
         for (text, expected) in [
-            ("arn:aws:iam::account-id:role/s3-reader", "\"account-id\" is not an account number of 12 digits"),
+            (
+                "arn:aws:iam::account-id:role/s3-reader",
+                "\"account-id\" is not an account number of 12 digits",
+            ),
             ("arn:aws:iam::123456789012:user/x", "\"user/x\" is not a role"),
             ("arn:aws:iam::123456789012:role/", "\"\" is not the name of a role"),
             ("arn:aws:iam::123456789012:role/a/", "\"\" is not the name of a role"),

@@ -2,9 +2,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use aws_config::{
-    AppName, BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig,
-};
+use aws_config::{AppName, BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
 use aws_sdk_iam::Client;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use percent_encoding::percent_decode_str;
@@ -44,7 +42,8 @@ impl Iam {
             let message = format!("the trust policy of {role} cannot be read: {error}");
             PluginError::new(Cause::Refused, message)
         };
-        let text = percent_decode_str(encoded).decode_utf8().map_err(|error| unreadable(error.to_string()))?;
+        let text =
+            percent_decode_str(encoded).decode_utf8().map_err(|error| unreadable(error.to_string()))?;
         serde_json::from_str(&text).map_err(|error| unreadable(error.to_string()))
     }
 
@@ -55,8 +54,7 @@ impl Iam {
     pub(crate) async fn set_trust_policy(&self, role: &RoleArn, policy: &str) -> Result<(), PluginError> {
         let request = self.client(role).await.update_assume_role_policy();
         let answer = request.role_name(role.name()).policy_document(policy).send().await;
-        let what =
-            format!("could not change the trust policy of role {role} (iam:UpdateAssumeRolePolicy)");
+        let what = format!("could not change the trust policy of role {role} (iam:UpdateAssumeRolePolicy)");
         match answer.map_err(|error| plugin_error(&what, error)) {
             Ok(_) => Ok(()),
             Err(error) if error.cause == Cause::LimitExceeded => {
@@ -87,9 +85,8 @@ impl Iam {
 /// From the environment, as every program that uses AWS: variables, files, a pod's role, an instance's role. Nothing is asked
 /// for before the first request.
 async fn load() -> SdkConfig {
-    let http = aws_smithy_http_client::Builder::new()
-        .tls_provider(Provider::Rustls(CryptoMode::Ring))
-        .build_https();
+    let http =
+        aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
     let timeouts =
         TimeoutConfig::builder().connect_timeout(REQUEST_TIMEOUT / 3).operation_timeout(REQUEST_TIMEOUT);
     let mut loader = aws_config::defaults(BehaviorVersion::latest())

@@ -83,10 +83,8 @@ impl Plugin for EksIrsa {
     type Grant = Grant;
 
     fn plan(&self, account: &Account, spec: Spec) -> Result<Wanted<Request>, InvalidSpec> {
-        let role: RoleArn = spec
-            .aws_iam_role
-            .parse()
-            .map_err(|problem| InvalidSpec { field: "awsIamRole", problem })?;
+        let role: RoleArn =
+            spec.aws_iam_role.parse().map_err(|problem| InvalidSpec { field: "awsIamRole", problem })?;
         let annotations = BTreeMap::from([(ROLE_ANNOTATION.to_owned(), role.to_string())]);
         let subject = format!("system:serviceaccount:{}:{}", account.namespace, account.name);
         let issuer = match &self.issuer {

@@ -116,12 +116,7 @@ impl TrustPolicies {
 }
 
 /// A policy with the changes that were made just now, and one more.
-fn with_changes(
-    shown: &Json,
-    recent: &Role,
-    grant: &Grant,
-    change: Change,
-) -> Result<Json, PluginError> {
+fn with_changes(shown: &Json, recent: &Role, grant: &Grant, change: Change) -> Result<Json, PluginError> {
     let mut policy = shown.clone();
     let earlier = recent.changes().filter(|(other, _)| *other != grant);
     for (grant, change) in earlier.chain([(grant, change)]) {

@@ -94,7 +94,8 @@ fn a_statement_that_would_not_do_gets_one_of_ours_beside_it() {
 
 #[test]
 fn the_last_subject_takes_its_statement_along_and_a_policy_never_ends_up_empty() {
-    let mut policy = json(&ours(r#"{"StringEquals":{"ISSUER:sub":["JANE"],"ISSUER:aud":"sts.amazonaws.com"}}"#));
+    let mut policy =
+        json(&ours(r#"{"StringEquals":{"ISSUER:sub":["JANE"],"ISSUER:aud":"sts.amazonaws.com"}}"#));
     revoke(&mut policy, &JANE).unwrap();
     let statements = policy.get("Statement").unwrap().one_or_more();
     assert_eq!(statements.len(), 1);
@@ -138,7 +139,8 @@ fn keys() -> impl Strategy<Value = (String, Json)> {
 }
 
 fn conditions() -> impl Strategy<Value = Json> {
-    let operator = prop_oneof![Just("StringEquals"), Just("StringLike"), Just("StringNotEquals"), Just("Bool")];
+    let operator =
+        prop_oneof![Just("StringEquals"), Just("StringLike"), Just("StringNotEquals"), Just("Bool")];
     let keys = proptest::collection::btree_map("[a-d]", keys(), 1..4)
         .prop_map(|keys| Json::Object(distinct(keys.into_values().collect())));
     proptest::collection::vec((operator.prop_map(str::to_owned), keys), 0..3)

@@ -25,9 +25,7 @@ pub(crate) fn plugin_error(what: &str, error: &Error) -> PluginError {
             Code::PermissionDenied => Cause::PermissionDenied,
             Code::NotFound => Cause::NotFound,
             Code::ResourceExhausted => Cause::Throttled { after: retry_after(error) },
-            Code::Unavailable | Code::Internal | Code::DeadlineExceeded | Code::Unknown => {
-                Cause::Unavailable
-            }
+            Code::Unavailable | Code::Internal | Code::DeadlineExceeded | Code::Unknown => Cause::Unavailable,
             _ if error.http_status_code() == Some(409) => Cause::Conflict,
             _ => Cause::Refused,
         };

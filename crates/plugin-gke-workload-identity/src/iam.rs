@@ -63,8 +63,7 @@ impl Iam {
 
     async fn policy(&self, grant: &Grant) -> Result<Policy, PluginError> {
         let account = &grant.service_account;
-        let what =
-            format!("could not read the IAM policy of {account} (iam.serviceAccounts.getIamPolicy)");
+        let what = format!("could not read the IAM policy of {account} (iam.serviceAccounts.getIamPolicy)");
         let request = self.client().await?.get_iam_policy().set_resource(account.resource());
         let options = GetPolicyOptions::new().set_requested_policy_version(POLICY_VERSION);
         let answer = request.set_options(options).with_attempt_timeout(REQUEST_TIMEOUT).send().await;
@@ -73,8 +72,7 @@ impl Iam {
 
     async fn set_policy(&self, grant: &Grant, policy: Policy) -> Result<(), PluginError> {
         let account = &grant.service_account;
-        let what =
-            format!("could not change the IAM policy of {account} (iam.serviceAccounts.setIamPolicy)");
+        let what = format!("could not change the IAM policy of {account} (iam.serviceAccounts.setIamPolicy)");
         let request = self.client().await?.set_iam_policy().set_resource(account.resource());
         let answer = request.set_policy(policy).with_attempt_timeout(REQUEST_TIMEOUT).send().await;
         answer.map(drop).map_err(|error| errors::plugin_error(&what, &error))
@@ -92,8 +90,7 @@ impl Iam {
             })
             .await
             .map_err(|error| {
-                let message =
-                    format!("no client for Google Cloud: {}", errors::with_sources(&error));
+                let message = format!("no client for Google Cloud: {}", errors::with_sources(&error));
                 PluginError::new(Cause::Credentials, message)
             })
     }

@@ -78,11 +78,7 @@ mod tests {
         grant(&mut left, JANE);
         assert_eq!(
             left,
-            policy(vec![
-                binding(ROLE, &[JANE]),
-                binding("roles/viewer", &[JOE]),
-                binding(ROLE, &[JOE])
-            ])
+            policy(vec![binding(ROLE, &[JANE]), binding("roles/viewer", &[JOE]), binding(ROLE, &[JOE])])
         );
         revoke(&mut revoked, JANE);
         assert_eq!(revoked, policy(vec![binding("roles/viewer", &[JOE]), binding(ROLE, &[JOE])]));

@@ -28,7 +28,9 @@ impl Context {
         outside: &Outside,
     ) -> Result<(), WriteError> {
         let has_grants = outside.decision.as_ref().is_none_or(|decision| {
-            !decision.records.is_empty() || !decision.relevant.is_empty() || !profile.status.plugins.is_empty()
+            !decision.records.is_empty()
+                || !decision.relevant.is_empty()
+                || !profile.status.plugins.is_empty()
         });
         if profile.has_finalizer() && !has_grants && outside.plan.invalid.is_empty() {
             self.remove_finalizer(profile).await?;
@@ -86,12 +88,7 @@ impl Context {
     }
 
     /// Nothing is left outside the cluster.
-    async fn let_go(
-        &self,
-        profile: &ReadProfile,
-        outside: &Outside,
-        decision: &Decision,
-    ) -> Option<Retry> {
+    async fn let_go(&self, profile: &ReadProfile, outside: &Outside, decision: &Decision) -> Option<Retry> {
         self.tell_abandoned(profile, &decision.abandoned).await;
         for invalid in &outside.plan.invalid {
             let note = format!(

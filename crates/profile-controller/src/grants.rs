@@ -87,10 +87,8 @@ pub(crate) fn decide(facts: &Facts<'_>) -> Decision {
 
 /// The grant that a request comes to: from the record of an equal request, else it has to be resolved.
 fn grant_of(request: &Request, facts: &Facts<'_>, decision: &mut Decision) -> Option<Map<String, Value>> {
-    let recorded = facts
-        .records
-        .iter()
-        .find(|record| record.kind == request.kind && record.request == request.request);
+    let recorded =
+        facts.records.iter().find(|record| record.kind == request.kind && record.request == request.request);
     if let Some(record) = recorded {
         return Some(record.grant.clone());
     }
@@ -181,4 +179,172 @@ impl Decision {
 
 fn is_running(operation: &Operation, facts: &Facts<'_>) -> bool {
     matches!((facts.progress)(operation), Progress::Running(_))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{cell::RefCell, collections::HashMap};
+
+    use profile_plugin::Cause;
+    use serde_json::json;
+
+    use super::*;
+
+    const KIND: &str = "Key";
+
+    /// A Profile, a cloud, and a controller that may be killed at any step.
+    #[derive(Default)]
+    struct World {
+        wanted: Option<u8>,
+        records: Vec<GrantRecord>,
+        /// What is granted in the cloud.
+        granted: Vec<Map<String, Value>>,
+        /// What the process remembers, by what the operation says of itself.
+        operations: RefCell<HashMap<String, (Operation, Progress)>>,
+        abandon: bool,
+    }
+
+    fn object(value: Value) -> Map<String, Value> {
+        value.as_object().cloned().unwrap()
+    }
+
+    /// Some requests come to the same grant.
+    fn grant(request: &Map<String, Value>) -> Map<String, Value> {
+        object(json!({ "door": request["door"].as_u64().unwrap() / 2 }))
+    }
+
+    impl World {
+        fn plan(&self) -> Plan {
+            let requests = self
+                .wanted
+                .iter()
+                .map(|door| Request { kind: KIND, request: object(json!({ "door": door })) });
+            Plan { requests: requests.collect(), ..Plan::default() }
+        }
+
+        fn decide(&self) -> Decision {
+            let progress = |operation: &Operation| {
+                let known = self.operations.borrow().get(&format!("{operation:?}")).cloned();
+                known.map_or(Progress::New, |(_, progress)| progress)
+            };
+            decide(&Facts {
+                plan: &self.plan(),
+                records: &self.records,
+                abandon: self.abandon,
+                progress: &progress,
+            })
+        }
+
+        /// One look at the Profile; `reported` says whether the status could be written.
+        fn reconcile(&mut self, reported: bool) -> Decision {
+            let decision = self.decide();
+            if reported {
+                self.records.clone_from(&decision.records);
+                let mut operations = self.operations.borrow_mut();
+                operations.retain(|_, (operation, progress)| {
+                    decision.relevant.contains(operation) || matches!(progress, Progress::Running(_))
+                });
+                for operation in &decision.start {
+                    operations.insert(format!("{operation:?}"), (operation.clone(), Progress::Running(None)));
+                }
+            }
+            decision
+        }
+
+        /// One operation that runs ends; in which way is up to `luck`.
+        fn operate(&mut self, luck: u8) {
+            let running = self.operations.borrow().values().find_map(|(operation, progress)| {
+                matches!(progress, Progress::Running(_)).then(|| operation.clone())
+            });
+            let Some(operation) = running else { return };
+            let is_carried_out = luck != 0;
+            if is_carried_out && operation.verb != Verb::Resolve {
+                self.granted.retain(|it| *it != operation.subject);
+                if operation.verb == Verb::Apply {
+                    self.granted.push(operation.subject.clone());
+                }
+            }
+            let error = PluginError::new(Cause::Unavailable, "no answer");
+            let progress = match luck {
+                0 | 1 => Progress::Failed { error, due: true },
+                _ if operation.verb == Verb::Resolve => Progress::Done(grant(&operation.subject)),
+                _ => Progress::Done(Map::new()),
+            };
+            self.operations.borrow_mut().insert(format!("{operation:?}"), (operation, progress));
+        }
+
+        fn is_killed(&mut self) {
+            // What was under way may have been carried out or not: both were steps of their own.
+            self.operations.borrow_mut().clear();
+        }
+    }
+
+    #[test]
+    fn whatever_happens_every_grant_has_a_record_and_in_the_end_there_is_what_is_wanted() {
+        for seed in 0..3000 {
+            let mut random = fastrand::Rng::with_seed(seed);
+            let mut world = World::default();
+            for _ in 0..40 {
+                match random.u8(0..10) {
+                    0 => world.wanted = random.bool().then(|| random.u8(0..6)),
+                    1 => world.is_killed(),
+                    2 => world.operate(0),
+                    3 => world.operate(1),
+                    4..=6 => world.operate(2),
+                    7 => drop(world.reconcile(false)),
+                    _ => drop(world.reconcile(true)),
+                }
+                for granted in &world.granted {
+                    assert!(world.records.iter().any(|record| record.grant == *granted), "seed {seed}");
+                }
+            }
+            for _ in 0..20 {
+                world.reconcile(true);
+                world.operate(2);
+            }
+            let wanted: Vec<_> =
+                world.plan().requests.iter().map(|request| grant(&request.request)).collect();
+            assert_eq!(world.granted, wanted, "seed {seed}");
+            let decision = world.reconcile(true);
+            assert_eq!(decision.records.len(), wanted.len());
+            assert!(decision.records.iter().all(|record| record.state == GrantState::Granted), "seed {seed}");
+            assert!(decision.start.is_empty() && decision.pending.is_empty() && decision.failures.is_empty());
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_revoked_is_given_up_on_purpose_only() {
+        let mut world = World { wanted: Some(2), ..World::default() };
+        for _ in 0..4 {
+            world.reconcile(true);
+            world.operate(2);
+        }
+        world.wanted = None;
+        world.reconcile(true);
+        world.operate(0);
+        let decision = world.reconcile(true);
+        assert_eq!((decision.records.len(), decision.failures.len(), decision.abandoned.len()), (1, 1, 0));
+        world.operate(0);
+        world.abandon = true;
+        let decision = world.reconcile(true);
+        assert_eq!((decision.records.len(), decision.failures.len(), decision.abandoned.len()), (0, 0, 1));
+        assert!(decision.start.is_empty());
+    }
+
+    #[test]
+    fn an_invalid_spec_leaves_what_was_granted_as_it_is() {
+        let record = GrantRecord {
+            kind: KIND.to_owned(),
+            state: GrantState::Granted,
+            request: object(json!({ "door": 2 })),
+            grant: object(json!({ "door": 1 })),
+        };
+        let field = profile_render::InvalidField { field: "x".to_owned(), problem: "y".to_owned() };
+        let invalid = profile_plugin::InvalidPlugin { kind: KIND, field };
+        let plan = Plan { invalid: vec![invalid], ..Plan::default() };
+        let records = std::slice::from_ref(&record);
+        let progress = |_: &Operation| Progress::New;
+        let decision = decide(&Facts { plan: &plan, records, abandon: true, progress: &progress });
+        assert_eq!(decision, Decision { records: vec![record], ..Decision::default() });
+    }
 }

@@ -193,9 +193,7 @@ impl Operations {
         };
         let place = match operation.verb {
             Verb::Resolve => None,
-            Verb::Apply | Verb::Revoke => {
-                Some(self.place(plugin.kind(), &plugin.place(&operation.subject)))
-            }
+            Verb::Apply | Verb::Revoke => Some(self.place(plugin.kind(), &plugin.place(&operation.subject))),
         };
         let _alone = match &place {
             Some(place) => Some(place.lock().await),

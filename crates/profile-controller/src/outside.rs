@@ -50,9 +50,10 @@ impl Outside {
             let field = &invalid.field;
             (INVALID, format!("plugin {}: {field}", invalid.kind))
         });
-        let failed = decision.failures.iter().map(|failure| {
-            (failure.error.cause.reason(), tell_failure(failure, context))
-        });
+        let failed = decision
+            .failures
+            .iter()
+            .map(|failure| (failure.error.cause.reason(), tell_failure(failure, context)));
         let wrong: Vec<_> = invalid.chain(failed).collect();
         if let Some((reason, _)) = wrong.first() {
             let messages: Vec<_> = wrong.iter().map(|(_, message)| message.as_str()).collect();

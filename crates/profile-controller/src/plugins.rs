@@ -44,10 +44,7 @@ impl PluginArgs {
             (None, None) => IssuerSource::Unknown,
         };
         let registry = Registry::new()
-            .with(GkeWorkloadIdentity::new(
-                self.workload_pool_project.clone(),
-                self.gke_iam_endpoint.clone(),
-            ))
+            .with(GkeWorkloadIdentity::new(self.workload_pool_project.clone(), self.gke_iam_endpoint.clone()))
             .with(EksIrsa::new(issuer));
         match self.workload_identity.as_str() {
             "" => registry,
@@ -59,7 +56,6 @@ impl PluginArgs {
         }
     }
 }
-
 
 fn parse_email(text: &str) -> Result<String, String> {
     if text.is_empty() {

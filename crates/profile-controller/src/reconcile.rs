@@ -150,12 +150,7 @@ impl Outcome {
     }
 
     fn failed(problem: Problem) -> Self {
-        Self {
-            writes: Vec::new(),
-            browser_access: None,
-            outside: Outside::default(),
-            problem: Some(problem),
-        }
+        Self { writes: Vec::new(), browser_access: None, outside: Outside::default(), problem: Some(problem) }
     }
 }
 

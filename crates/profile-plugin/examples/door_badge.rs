@@ -46,8 +46,7 @@ impl Plugin for DoorBadge {
 
     fn plan(&self, account: &Account, spec: Spec) -> Result<Wanted<Grant>, InvalidSpec> {
         if spec.door.is_empty() || !spec.door.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-            let problem =
-                format!("{:?} is not a door: write letters and digits, such as B12", spec.door);
+            let problem = format!("{:?} is not a door: write letters and digits, such as B12", spec.door);
             return Err(InvalidSpec { field: "door", problem });
         }
         let grant = Grant { door: spec.door.clone(), badge: account.to_string() };

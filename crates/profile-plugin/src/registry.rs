@@ -121,8 +121,7 @@ impl Plan {
         match plugin.plan(account, &entry.spec, path) {
             Ok(wanted) => {
                 self.annotations.wanted.extend(wanted.annotations);
-                self.requests
-                    .extend(wanted.request.map(|request| Request { kind: plugin.kind(), request }));
+                self.requests.extend(wanted.request.map(|request| Request { kind: plugin.kind(), request }));
             }
             Err(field) => self.refuse(plugin.kind(), field),
         }
@@ -193,8 +192,8 @@ impl<P: Plugin> AnyPlugin for P {
         };
         let wanted = Plugin::plan(self, account, typed).map_err(invalid)?;
         let request = wanted.request.map(|request| encode::<P>(&request)).transpose();
-        let request = request
-            .map_err(|error| InvalidField { field: path.to_owned(), problem: error.message })?;
+        let request =
+            request.map_err(|error| InvalidField { field: path.to_owned(), problem: error.message })?;
         Ok(Wanted { annotations: wanted.annotations, request })
     }
 
@@ -235,12 +234,8 @@ fn encode<P: Plugin>(value: &impl Serialize) -> Result<Map<String, Value>, Plugi
 
 fn decode<P: Plugin, T: DeserializeOwned>(fields: &Map<String, Value>) -> Result<T, PluginError> {
     serde_path_to_error::deserialize(Value::Object(fields.clone())).map_err(|error| {
-        let what = format!(
-            "a record of plugin {} cannot be read, at {}: {}",
-            P::KIND,
-            error.path(),
-            error.inner()
-        );
+        let what =
+            format!("a record of plugin {} cannot be read, at {}: {}", P::KIND, error.path(), error.inner());
         PluginError::new(Cause::Refused, what)
     })
 }

@@ -100,9 +100,8 @@ pub fn plan(desired: &Manifest, observed: Option<&Observed>) -> Result<Option<Ch
     let mut metadata = Map::new();
     let labels = changed_values(desired.labels.iter(), |key| observed.labels.get(key));
     let outdated = outdated_annotations(desired, observed);
-    let annotations = changed_values(desired.annotations.iter().chain(&outdated), |key| {
-        observed.annotations.get(key)
-    });
+    let annotations =
+        changed_values(desired.annotations.iter().chain(&outdated), |key| observed.annotations.get(key));
     for (field, value) in
         [("labels", labels), ("annotations", annotations), ("ownerReferences", owner_references)]
     {
@@ -153,10 +152,7 @@ fn outdated_annotations(desired: &Manifest, observed: &Observed) -> BTreeMap<Str
     let record = observed.annotations.get(APPLIED_ANNOTATIONS_ANNOTATION);
     let record = record.filter(|_| desired.annotations.contains_key(APPLIED_ANNOTATIONS_ANNOTATION));
     let applied = record.map_or("", String::as_str).split(',').filter(|key| !key.is_empty());
-    applied
-        .filter(|key| !desired.annotations.contains_key(*key))
-        .map(|key| (key.to_owned(), None))
-        .collect()
+    applied.filter(|key| !desired.annotations.contains_key(*key)).map(|key| (key.to_owned(), None)).collect()
 }
 
 /// The labels or annotations that differ, with `null` for what must not be there.

@@ -56,7 +56,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     tokio::runtime::Runtime::new()?.block_on(async {
         println!(
             "{} Profiles with a plugin, {} ms a call\n\n{:<24} {:>10} {:>14} {:>16} {:>22}",
-            args.profiles, args.call_time, "", "all ready", "calls/Profile", "writes/Profile", "calls after a restart"
+            args.profiles,
+            args.call_time,
+            "",
+            "all ready",
+            "calls/Profile",
+            "writes/Profile",
+            "calls after a restart"
         );
         for kind in ["WorkloadIdentity", "AwsIamForServiceAccount"] {
             measure(args, &assets, &subject, kind).await?;
@@ -76,8 +82,7 @@ async fn measure(args: &Args, assets: &Assets, subject: &Subject, kind: &str) ->
     clouds.gcp.weather.delay(call_time);
 
     let environment: Vec<_> = clouds.aws.environment().into_iter().chain(clouds.gcp.environment()).collect();
-    let flags =
-        [format!("--gke-iam-endpoint={}", clouds.gcp.url()), format!("--eks-oidc-issuer={ISSUER}")];
+    let flags = [format!("--gke-iam-endpoint={}", clouds.gcp.url()), format!("--eks-oidc-issuer={ISSUER}")];
     let labels = cluster.folder().join("namespace-labels.yaml");
     std::fs::write(&labels, "bench/first: \"1\"\n")?;
     let mark = cluster.audit().settled().await?;

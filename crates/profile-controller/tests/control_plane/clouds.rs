@@ -43,7 +43,8 @@ impl Clouds {
     pub(crate) fn controller(&self, flags: &[&str]) -> Controller {
         let endpoint = format!("--gke-iam-endpoint={}", self.gcp.url());
         let issuer = format!("--eks-oidc-issuer=https://{ISSUER}");
-        let flags: Vec<&str> = [endpoint.as_str(), &issuer].into_iter().chain(flags.iter().copied()).collect();
+        let flags: Vec<&str> =
+            [endpoint.as_str(), &issuer].into_iter().chain(flags.iter().copied()).collect();
         let environment = self.aws.environment().into_iter().chain(self.gcp.environment());
         self.world.controller_in(environment, &flags)
     }

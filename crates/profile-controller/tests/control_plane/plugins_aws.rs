@@ -7,9 +7,7 @@ use profile_api::{GrantState, ProfileCondition};
 use serde_json::json;
 
 use crate::{
-    clouds::{
-        Clouds, ISSUER, abandon, has_finalizer, role, shared, states, subject, trust_of_others,
-    },
+    clouds::{Clouds, ISSUER, abandon, has_finalizer, role, shared, states, subject, trust_of_others},
     harness::{condition, run, unique, until},
 };
 
@@ -211,10 +209,9 @@ fn without_credentials_only_the_profiles_that_need_them_are_not_ready() {
         let clouds = Clouds::start().await;
         let environment = clouds.aws.environment().into_iter().filter(|(name, _)| !name.contains("KEY"));
         let issuer = format!("--eks-oidc-issuer={ISSUER}");
-        let _controller = clouds.world.controller_in(
-            environment.chain([("HOME", "/nonexistent".to_owned())]),
-            &[issuer.as_str()],
-        );
+        let _controller = clouds
+            .world
+            .controller_in(environment.chain([("HOME", "/nonexistent".to_owned())]), &[issuer.as_str()]);
         let (with, without) = (unique("with"), unique("without"));
         let arn = clouds.aws.create_role("/", "reader", &trust_of_others()).await.unwrap();
         clouds.create(&with, role(&arn)).await;

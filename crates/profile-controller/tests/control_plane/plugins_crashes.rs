@@ -68,7 +68,11 @@ fn killed_while_revoking_and_started_again_it_revokes_and_lets_the_profile_go() 
             clouds.aws.weather.clear(&role_name);
             let controller = clouds.controller(&[]);
             clouds.gone(&name).await;
-            assert_eq!(clouds.aws.trust_policy(&role_name).await.unwrap(), trust_of_others(), "{call} {fate:?}");
+            assert_eq!(
+                clouds.aws.trust_policy(&role_name).await.unwrap(),
+                trust_of_others(),
+                "{call} {fate:?}"
+            );
             controller.kill();
         }
     });

@@ -22,7 +22,8 @@ fn a_service_account_is_granted_once_and_revoked_with_the_plugin_and_nothing_els
         let clouds = shared().await;
         let name = unique("gcp");
         let (first, second) = (email(&unique("first")), email(&unique("second")));
-        let conditional = json!({ "title": "t", "expression": "request.time < timestamp('2030-01-01T00:00:00Z')" });
+        let conditional =
+            json!({ "title": "t", "expression": "request.time < timestamp('2030-01-01T00:00:00Z')" });
         let others = json!([
             { "role": "roles/viewer", "members": ["user:a@example.com"] },
             { "role": ROLE, "members": ["user:b@example.com"], "condition": conditional },
@@ -66,10 +67,17 @@ fn what_goes_away_by_itself_is_waited_for_and_what_does_not_is_told() {
         clouds.gcp.weather.brew(usize::MAX, "setIamPolicy", &other, Fate::Denied);
         clouds.world.patch_spec(&name, json!({ "plugins": service_account(&other) })).await;
         let ready = clouds.world.not_ready(&name, "PermissionDenied").await;
-        assert!(ready.message.contains("Permission 'iam.serviceAccounts.setIamPolicy' denied"), "{}", ready.message);
+        assert!(
+            ready.message.contains("Permission 'iam.serviceAccounts.setIamPolicy' denied"),
+            "{}",
+            ready.message
+        );
         clouds.gcp.weather.clear(&other);
         // A change of the Profile has it tried again at once.
-        clouds.world.patch_spec(&name, json!({ "owner": { "kind": "User", "name": "joe@example.com" } })).await;
+        clouds
+            .world
+            .patch_spec(&name, json!({ "owner": { "kind": "User", "name": "joe@example.com" } }))
+            .await;
         clouds.world.ready(&name).await;
         assert_eq!(clouds.gcp.members(&other), [member(&name)]);
         assert_eq!(clouds.gcp.members(&account), Vec::<String>::new());

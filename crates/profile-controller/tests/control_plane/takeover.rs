@@ -111,7 +111,8 @@ fn a_status_with_twenty_conditions_of_the_reference_is_read_and_replaced() {
 }
 
 #[test]
-fn a_profile_that_the_reference_left_with_a_plugin_that_cannot_be_read_keeps_its_finalizer_until_it_is_deleted() {
+fn a_profile_that_the_reference_left_with_a_plugin_that_cannot_be_read_keeps_its_finalizer_until_it_is_deleted()
+ {
     run(async {
         let world = World::start().await;
         let name = "p00001";
