@@ -110,7 +110,14 @@ pub(super) struct Usage {
 impl Running {
     /// What it has used so far.
     pub(super) fn usage(&self) -> anyhow::Result<Usage> {
-        let proc = PathBuf::from(format!("/proc/{}", self.process.pid()?));
+        Usage::of(self.process.pid()?)
+    }
+}
+
+impl Usage {
+    /// What a process has used so far.
+    pub(super) fn of(pid: u32) -> anyhow::Result<Self> {
+        let proc = PathBuf::from(format!("/proc/{pid}"));
         let stat = std::fs::read_to_string(proc.join("stat"))?;
         // The fields after the name, which may hold anything, in parentheses: state is the first.
         let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
