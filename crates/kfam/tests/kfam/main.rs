@@ -6,7 +6,9 @@ mod harness;
 
 mod calls;
 mod concurrency;
+mod fuzz;
 mod identity;
+mod openapi;
 mod operation;
 mod outage;
 mod profiles;
