@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: the controller's speed as ratios to the physical limit, in one run, on a real control plane.
 
+mod kfam;
 mod phases;
 mod raw;
 mod report;
@@ -17,7 +18,10 @@ use crate::cluster::installation;
 
 /// Measure the controller against the same objects written raw
 #[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Args {
+    #[command(subcommand)]
+    other: Option<Other>,
     /// How many Profiles; several numbers, comma-separated, show how time and memory grow
     #[arg(long, default_value = "1000", value_delimiter = ',', value_name = "COUNT")]
     profiles: Vec<usize>,
@@ -35,6 +39,12 @@ pub(crate) struct Args {
     output: Output,
 }
 
+/// What else can be measured.
+#[derive(clap::Subcommand)]
+enum Other {
+    Kfam(kfam::Args),
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Output {
     Table,
@@ -47,6 +57,9 @@ fn parse_peer(text: &str) -> Result<(String, String), String> {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    if let Some(Other::Kfam(args)) = &args.other {
+        return kfam::run(args);
+    }
     let assets = Assets::find()?;
     let mut subjects = vec![Subject::ours()?];
     subjects.extend(args.peer.iter().map(|(name, command)| Subject::peer(name, command)));

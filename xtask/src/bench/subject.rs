@@ -92,22 +92,27 @@ pub(super) struct Usage {
 impl Running {
     /// What it has used so far.
     pub(super) fn usage(&self) -> anyhow::Result<Usage> {
-        let proc = PathBuf::from(format!("/proc/{}", self.process.pid()?));
-        let stat = std::fs::read_to_string(proc.join("stat"))?;
-        // The fields after the name, which may hold anything, in parentheses: state is the first.
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-        let ticks =
-            |index: usize| fields.get(index).and_then(|field| field.parse::<u64>().ok()).unwrap_or_default();
-        let status = std::fs::read_to_string(proc.join("status"))?;
-        let kilobytes = |name: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-            line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or_default()
-        };
-        Ok(Usage {
-            // Linux counts in hundredths of a second.
-            cpu: Duration::from_millis((ticks(11) + ticks(12)) * 10),
-            resident: kilobytes("VmRSS") * 1024,
-            peak: kilobytes("VmHWM") * 1024,
-        })
+        usage_of(&self.process)
     }
+}
+
+/// What a process has used so far.
+pub(super) fn usage_of(process: &Process) -> anyhow::Result<Usage> {
+    let proc = PathBuf::from(format!("/proc/{}", process.pid()?));
+    let stat = std::fs::read_to_string(proc.join("stat"))?;
+    // The fields after the name, which may hold anything, in parentheses: state is the first.
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks =
+        |index: usize| fields.get(index).and_then(|field| field.parse::<u64>().ok()).unwrap_or_default();
+    let status = std::fs::read_to_string(proc.join("status"))?;
+    let kilobytes = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or_default()
+    };
+    Ok(Usage {
+        // Linux counts in hundredths of a second.
+        cpu: Duration::from_millis((ticks(11) + ticks(12)) * 10),
+        resident: kilobytes("VmRSS") * 1024,
+        peak: kilobytes("VmHWM") * 1024,
+    })
 }
