@@ -140,7 +140,7 @@ impl Sharer {
         }
         let binding = match existing {
             Some(binding) => binding.clone(),
-            None => match self.create_binding(sharing, &name).await? {
+            None => match self.create_binding(sharing, &name, policy.is_some()).await? {
                 Some(binding) => binding,
                 None => return Ok(Attempt::LookAgain),
             },
@@ -169,11 +169,12 @@ impl Sharer {
         Ok(Attempt::LookAgain)
     }
 
-    /// `None` when there is one of that name now.
+    /// `None` when there is one of that name now. `is_half`: it is not everything that there should be.
     async fn create_binding(
         self: &Arc<Self>,
         sharing: &Sharing,
         name: &str,
+        is_half: bool,
     ) -> Result<Option<RoleBinding>, ApiError> {
         let Sharing { subject, role, namespace } = sharing;
         let asked = self.index.moment();
@@ -187,7 +188,10 @@ impl Sharer {
             Created::Exists => Ok(None),
             Created::NoNamespace => Err(not_ready(namespace)),
             Created::Unknown(error) => {
-                self.undo_later(sharing.clone(), name.to_owned());
+                // If it was created it stands alone; where nothing else belongs to it, it is whole.
+                if is_half {
+                    self.undo_later(sharing.clone(), name.to_owned());
+                }
                 Err(error)
             }
         }
