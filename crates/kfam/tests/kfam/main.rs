@@ -6,6 +6,7 @@ mod harness;
 
 mod calls;
 mod concurrency;
+mod failing_requests;
 mod fuzz;
 mod identity;
 mod openapi;
