@@ -13,6 +13,7 @@ mod openapi;
 mod operation;
 mod outage;
 mod profiles;
+mod reads_after_writes;
 mod reference;
 mod sharing;
 mod visibility;
