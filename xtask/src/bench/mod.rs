@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: the controller's speed as ratios to the physical limit, in one run, on a real control plane.
 
 mod phases;
+mod plugins;
 mod raw;
 mod report;
 mod requests;
@@ -18,6 +19,8 @@ use crate::cluster::installation;
 /// Measure the controller against the same objects written raw
 #[derive(clap::Args)]
 pub(crate) struct Args {
+    #[command(subcommand)]
+    special: Option<Special>,
     /// How many Profiles; several numbers, comma-separated, show how time and memory grow
     #[arg(long, default_value = "1000", value_delimiter = ',', value_name = "COUNT")]
     profiles: Vec<usize>,
@@ -35,6 +38,12 @@ pub(crate) struct Args {
     output: Output,
 }
 
+/// What else can be measured.
+#[derive(clap::Subcommand)]
+enum Special {
+    Plugins(plugins::Args),
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Output {
     Table,
@@ -47,6 +56,9 @@ fn parse_peer(text: &str) -> Result<(String, String), String> {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    if let Some(Special::Plugins(args)) = &args.special {
+        return plugins::run(args);
+    }
     let assets = Assets::find()?;
     let mut subjects = vec![Subject::ours()?];
     subjects.extend(args.peer.iter().map(|(name, command)| Subject::peer(name, command)));
