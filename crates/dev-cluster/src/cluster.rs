@@ -245,6 +245,11 @@ impl Cluster {
         self.control_plane.run(command, log)
     }
 
+    /// The running components of the control plane, by name, with the identifiers of their processes.
+    pub fn processes(&self) -> Vec<(&'static str, u32)> {
+        self.control_plane.processes()
+    }
+
     /// Kills the API server with SIGKILL, in the middle of whatever it does. Does nothing if it was
     /// stopped before.
     pub fn stop_api_server(&self) {

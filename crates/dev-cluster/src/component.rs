@@ -42,6 +42,12 @@ impl Component {
         drop(self.lock().take());
     }
 
+    /// Its name and the identifier of its process, if it is running.
+    pub(crate) fn process(&self) -> Option<(&'static str, u32)> {
+        let pid = self.lock().as_ref()?.pid().ok()?;
+        Some((self.name, pid))
+    }
+
     /// # Errors
     /// It was started and has ended by itself; with the end of its log.
     pub(crate) fn check(&self) -> anyhow::Result<()> {

@@ -80,6 +80,12 @@ impl ControlPlane {
         Process::start(command, log, &self.folder)
     }
 
+    /// The running components, by name, with the identifiers of their processes.
+    pub(crate) fn processes(&self) -> Vec<(&'static str, u32)> {
+        let components = [&self.etcd, &self.api_server, &self.controller_manager];
+        components.into_iter().filter_map(Component::process).collect()
+    }
+
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }

@@ -25,7 +25,7 @@ pub use crd::{SERVED_VERSIONS, STORED_VERSION, crd};
 pub use profile::{Plugin, Profile, ProfileSpec};
 pub use quantity::{ParseQuantityError, Quantity};
 pub use quota::ResourceQuotaSpec;
-pub use status::{CONDITION_FALSE, CONDITION_TRUE, ProfileCondition, ProfileStatus};
+pub use status::{CONDITION_FALSE, CONDITION_TRUE, GrantRecord, GrantState, ProfileCondition, ProfileStatus};
 pub use subject::{Subject, SubjectKind};
 
 #[cfg(doctest)]

@@ -25,6 +25,12 @@ pub const ADOPT_ANNOTATION: &str = "profiles.kubeflow.org/adopt";
 /// Annotation of a Profile's namespace: which of its labels were set from the namespace labels file, with the values
 /// set, as a JSON object of strings. A label that was changed by someone else since differs from it and is left alone.
 pub const APPLIED_LABELS_ANNOTATION: &str = "profiles.kubeflow.org/applied-labels";
+/// Annotation of a ServiceAccount of a Profile: the keys of the annotations that plugins have set on it, comma-separated, so
+/// that they are removed with the plugin and those of others are not.
+pub const APPLIED_ANNOTATIONS_ANNOTATION: &str = "profiles.kubeflow.org/applied-annotations";
+/// Annotation that an admin puts on a Profile, with the value `true`, to give up on grants outside the cluster that cannot be
+/// revoked, because the cloud is unreachable or gone. They are left there as they are.
+pub const ABANDON_GRANTS_ANNOTATION: &str = "profiles.kubeflow.org/abandon-grants";
 
 /// Label of every object that a Profile owns; its value is the name of the Profile.
 pub const PROFILE_LABEL: &str = "profiles.kubeflow.org/profile";

@@ -91,6 +91,6 @@ fn plugins_schema(generator: &mut SchemaGenerator) -> Schema {
     })
 }
 
-fn free_form_schema(_: &mut SchemaGenerator) -> Schema {
+pub(crate) fn free_form_schema(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true })
 }

@@ -3,6 +3,9 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::profile::free_form_schema;
 
 /// The `status` of a condition that holds.
 pub const CONDITION_TRUE: &str = "True";
@@ -21,6 +24,40 @@ pub struct ProfileStatus {
     /// change has not been handled yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
+    /// What plugins have granted outside the cluster, or are about to. An entry is written before the grant is made and goes
+    /// when the grant has been revoked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub plugins: Vec<GrantRecord>,
+}
+
+/// Something that is granted outside the cluster, with all that is needed to undo it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GrantRecord {
+    /// Kind of the plugin that grants it.
+    pub kind: String,
+    /// How far it is.
+    pub state: GrantState,
+    /// What the Profile asks for, in the plugin's terms. If it asks for something else, this grant is revoked.
+    #[serde(default)]
+    #[schemars(!default, schema_with = "free_form_schema")]
+    pub request: Map<String, Value>,
+    /// What is granted, in the plugin's terms.
+    #[serde(default)]
+    #[schemars(!default, schema_with = "free_form_schema")]
+    pub grant: Map<String, Value>,
+}
+
+/// How far a grant is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum GrantState {
+    /// It may have been made, or not yet.
+    #[default]
+    Granting,
+    /// It has been made.
+    Granted,
+    /// It is not wanted any more, and may have been revoked or not yet.
+    Revoking,
 }
 
 impl ProfileStatus {
@@ -41,7 +78,7 @@ impl ProfileStatus {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ProfileCondition {
-    /// Which aspect: `Ready`, `NamespaceReady`, `ObjectsReady` or `BrowserAccess`.
+    /// Which aspect: `Ready`, `NamespaceReady`, `ObjectsReady`, `BrowserAccess`, `PluginsReady` or `PluginsKnown`.
     #[serde(rename = "type", default)]
     #[schemars(!default)]
     pub type_: String,
@@ -73,6 +110,11 @@ impl ProfileCondition {
     /// Type: the owner gets in through the browser. Where it is `False` by configuration, the Profile can be ready all
     /// the same.
     pub const BROWSER_ACCESS: &str = "BrowserAccess";
+    /// Type: what the plugins grant outside the cluster is as the Profile asks for. Reported for a Profile with plugins.
+    pub const PLUGINS_READY: &str = "PluginsReady";
+    /// Type: reported, and `False`, where a Profile names a plugin that the controller does not know. It is ignored; the
+    /// Profile can be ready all the same.
+    pub const PLUGINS_KNOWN: &str = "PluginsKnown";
 
     /// Whether the condition holds.
     pub fn is_true(&self) -> bool {

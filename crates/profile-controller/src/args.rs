@@ -11,6 +11,8 @@ use profile_runtime::{
     logging::LogFormat,
 };
 
+use crate::plugins::PluginArgs;
+
 /// Turns Kubeflow Profiles into namespaces with access rules.
 ///
 /// Without a command it runs the controller: against the cluster of the current kubeconfig (KUBECONFIG, ~/.kube/config), or
@@ -55,9 +57,8 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) platform: PlatformArgs,
 
-    /// Accepted from existing Deployments; without effect, because there is no WorkloadIdentity plugin.
-    #[arg(long, default_value = "", value_name = "EMAIL", hide_default_value = true)]
-    pub(crate) workload_identity: String,
+    #[command(flatten)]
+    pub(crate) plugins: PluginArgs,
 
     /// Address that serves Prometheus metrics under /metrics; 0 turns it off.
     #[arg(long, default_value = ":8080", value_name = "ADDRESS", value_parser = bind_address::parse)]
@@ -118,6 +119,8 @@ pub(crate) struct RenderArgs {
     pub(crate) filename: PathBuf,
     #[command(flatten)]
     pub(crate) platform: PlatformArgs,
+    #[command(flatten)]
+    pub(crate) plugins: PluginArgs,
 }
 
 impl PlatformArgs {
@@ -189,7 +192,7 @@ mod tests {
         assert_eq!(args.metrics_bind_address, Some("[::]:8080".parse().unwrap()));
         assert_eq!(args.health_probe_bind_address, Some("[::]:9876".parse().unwrap()));
         assert!(!args.leader_elect);
-        assert_eq!(args.workload_identity, "");
+        assert_eq!(args.plugins.workload_identity, "");
     }
 
     #[test]

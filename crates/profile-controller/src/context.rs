@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use kube::{Client, ResourceExt};
+use profile_plugin::Registry;
 use profile_render::{OwnedKind, PlatformConfig};
 use serde_json::Value;
 use tokio::sync::watch;
@@ -11,6 +12,7 @@ use crate::{
     backoff::Backoff,
     events::Events,
     metrics::Metrics,
+    operations::Operations,
     profile::{self, Part, ReadProfile, WriteError},
     queue::Queue,
     stores::{KindState, Objects, Profiles},
@@ -27,6 +29,7 @@ pub(crate) struct Context {
     pub(crate) events: Events,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) resync_period: Duration,
+    pub(crate) operations: Operations,
     queue: Queue,
 }
 
@@ -36,6 +39,7 @@ impl Context {
         config: PlatformConfig,
         metrics: Arc<Metrics>,
         resync_period: Duration,
+        plugins: Registry,
     ) -> Self {
         Self {
             events: Events::new(client.clone()),
@@ -46,6 +50,7 @@ impl Context {
             backoff: Backoff::default(),
             metrics,
             resync_period,
+            operations: Operations::new(plugins),
             queue: Queue::default(),
         }
     }
@@ -92,12 +97,18 @@ impl Context {
         body: Value,
     ) -> Result<(), WriteError> {
         let written = profile::patch(&self.client, profile, part, body).await?;
+        let changed_by_others = !written.is_as_looked_at(profile, part);
         self.profiles.written(written);
+        if changed_by_others {
+            // The watch will deliver nothing newer than this answer.
+            self.enqueue([profile.name_any()]);
+        }
         Ok(())
     }
 
     /// Drops what was remembered of a Profile that is gone.
     pub(crate) fn forget(&self, profile: &ReadProfile) {
         self.backoff.reset(&profile.name_any());
+        self.operations.forget(profile);
     }
 }

@@ -1,5 +1,8 @@
-//! The finalizer of the Go controller. A Profile without grants outside the cluster needs none: garbage collection deletes
-//! what the Profile owns. One that is there is honoured and removed.
+//! The finalizer. A Profile has it while it has, or may have, grants outside the cluster, which have to be revoked before it
+//! goes. Without grants it needs none: garbage collection deletes what the Profile owns. One that the Go controller has left is
+//! honoured and removed.
+
+use std::sync::Arc;
 
 use kube::ResourceExt;
 use profile_api::names::FINALIZER;
@@ -9,29 +12,89 @@ use tracing::{info, warn};
 use crate::{
     backoff::Retry,
     context::Context,
+    grants::Decision,
+    outside::Outside,
+    problem::Problem,
     profile::{Part, ReadProfile, WriteError},
+    reconcile::Outcome,
 };
 
 impl Context {
-    /// Removes the finalizer from a Profile that lives and needs none. With plugins it stays: what the Go controller granted
-    /// for them has to be seen when the Profile is deleted.
-    pub(crate) async fn drop_unneeded_finalizer(&self, profile: &ReadProfile) -> Result<(), WriteError> {
-        if profile.has_finalizer() && profile.plugins().is_empty() {
+    /// Removes the finalizer from a Profile that lives and has nothing outside the cluster. One of the Go controller stays where
+    /// that cannot be told, because the settings of a plugin cannot be used.
+    pub(crate) async fn drop_unneeded_finalizer(
+        &self,
+        profile: &ReadProfile,
+        outside: &Outside,
+    ) -> Result<(), WriteError> {
+        let has_grants = outside.decision.as_ref().is_none_or(|decision| {
+            !decision.records.is_empty()
+                || !decision.relevant.is_empty()
+                || !profile.status.plugins.is_empty()
+        });
+        if profile.has_finalizer() && !has_grants && outside.plan.invalid.is_empty() {
             self.remove_finalizer(profile).await?;
         }
         Ok(())
     }
 
-    /// Lets go of a Profile that is being deleted. Nothing in its namespace is touched: garbage collection deletes it.
-    pub(crate) async fn release(&self, profile: &ReadProfile) -> Option<Retry> {
+    /// Goes on with the grants of a Profile that lives, now that they are recorded.
+    pub(crate) async fn follow(
+        self: &Arc<Self>,
+        profile: &Arc<ReadProfile>,
+        outside: &Outside,
+        decision: &Decision,
+    ) -> Option<Retry> {
+        self.tell_abandoned(profile, &decision.abandoned).await;
+        self.carry_on(profile, decision);
+        if profile.status.plugins.is_empty() {
+            return None;
+        }
+        // The last record has gone with the status that was written just now.
+        let profile = self.profiles.get(&profile.name_any())?;
+        match self.drop_unneeded_finalizer(&profile, outside).await {
+            Err(error) if !error.is_gone() => {
+                warn!("{error}");
+                Some(Retry::WithBackoff)
+            }
+            _ => None,
+        }
+    }
+
+    /// Lets go of a Profile that is being deleted, once what it has outside the cluster is revoked. Nothing in its namespace is
+    /// touched: garbage collection deletes it.
+    pub(crate) async fn release(self: &Arc<Self>, profile: &Arc<ReadProfile>) -> Option<Retry> {
         if !profile.has_finalizer() {
             return None;
         }
-        if !profile.plugins().is_empty() {
-            let kinds: Vec<_> = profile.plugins().iter().map(|plugin| plugin.kind.as_str()).collect();
+        let outside = self.look_at_last_grants(profile);
+        let decision = outside.decision.as_ref()?;
+        if decision.records.is_empty() && decision.failures.is_empty() && decision.pending.is_empty() {
+            return self.let_go(profile, &outside, decision).await;
+        }
+        if !decision.failures.is_empty() {
+            let problem = outside.problem(self).map(Problem::Plugins);
+            problem.iter().for_each(|problem| self.metrics.failed(problem));
+            let outcome = Outcome::of_deletion(outside, problem);
+            let unreported = self.report(profile, &outcome).await.err();
+            if let Some(decision) = &outcome.outside.decision {
+                self.tell_abandoned(profile, &decision.abandoned).await;
+                self.carry_on(profile, decision);
+            }
+            return unreported;
+        }
+        self.carry_on(profile, decision);
+        None
+    }
+
+    /// Nothing is left outside the cluster.
+    async fn let_go(&self, profile: &ReadProfile, outside: &Outside, decision: &Decision) -> Option<Retry> {
+        self.tell_abandoned(profile, &decision.abandoned).await;
+        for invalid in &outside.plan.invalid {
             let note = format!(
-                "what was granted outside the cluster for {} is not revoked: revoke it there by hand",
-                kinds.join(", ")
+                "what was granted for plugin {} before it was taken over cannot be told, because its settings cannot be used \
+                 ({}): if there is anything, revoke it by hand",
+                invalid.kind, invalid.field
             );
             warn!(profile = profile.name_any(), "{note}");
             self.events.warning(profile, "GrantsNotRevoked", &note).await;

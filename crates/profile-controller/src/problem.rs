@@ -35,9 +35,22 @@ pub(crate) enum Problem {
     /// Some objects are not as they should be; the others are.
     #[error("{}", join(.0))]
     Objects(Vec<ObjectProblem>),
+    /// What plugins grant outside the cluster is not as it should be; everything in the cluster is.
+    #[error("{0}")]
+    Plugins(PluginProblem),
     /// The reconcile itself broke off.
     #[error("internal error: {0}")]
     Internal(String),
+}
+
+/// Why what plugins grant is not as it should be.
+#[derive(Debug, Error)]
+#[error("{message}")]
+pub(crate) struct PluginProblem {
+    pub(crate) reason: &'static str,
+    pub(crate) message: String,
+    /// Whether it is under way and nothing has gone wrong.
+    pub(crate) is_pending: bool,
 }
 
 /// Why an object is not as it should be.
@@ -75,6 +88,7 @@ impl Problem {
                 Some(ObjectProblem::Api(error)) => api_reason(error),
                 Some(ObjectProblem::Contended(_)) | None => "ApplyFailed",
             },
+            Self::Plugins(problem) => problem.reason,
             Self::Profile(_) => "ApplyFailed",
             Self::Internal(_) => "InternalError",
         }
@@ -83,7 +97,8 @@ impl Problem {
     /// Whether trying again helps.
     pub(crate) fn retry(&self) -> Retry {
         match self {
-            Self::Undecodable(_) | Self::Refused(_) => Retry::OnChange,
+            // The operations of plugins have the Profile looked at again when there is something to do.
+            Self::Undecodable(_) | Self::Refused(_) | Self::Plugins(_) => Retry::OnChange,
             Self::Namespace(error) => error.retry(),
             Self::Objects(problems) => {
                 problems.iter().map(ObjectProblem::retry).reduce(Retry::sooner).unwrap_or(Retry::WithBackoff)
@@ -101,7 +116,7 @@ impl Problem {
             | Self::Refused(_)
             | Self::NotOwned { .. }
             | Self::NamespaceTerminating(_) => "minor",
-            Self::Namespace(_) | Self::Profile(_) | Self::Objects(_) => "major",
+            Self::Namespace(_) | Self::Profile(_) | Self::Objects(_) | Self::Plugins(_) => "major",
             Self::Internal(_) => "critical",
         }
     }

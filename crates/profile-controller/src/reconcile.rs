@@ -16,6 +16,7 @@ use crate::{
     backoff::{Retry, jittered},
     context::Context,
     namespace::Claimed,
+    outside::Outside,
     problem::{ObjectProblem, Problem},
     profile::ReadProfile,
 };
@@ -26,6 +27,8 @@ pub(crate) struct Outcome {
     pub(crate) writes: Vec<Written>,
     /// How the owner gets in, as far as the Profile could be rendered.
     pub(crate) browser_access: Option<BrowserAccess>,
+    /// What its plugins grant outside the cluster.
+    pub(crate) outside: Outside,
     /// Why the Profile is not ready, if it is not.
     pub(crate) problem: Option<Problem>,
 }
@@ -66,11 +69,14 @@ async fn look_at(profile: Arc<ReadProfile>, context: Arc<Context>) -> Option<Ret
         Err(error) => Outcome::failed(Problem::Undecodable(error.clone())),
     };
     let unreported = context.report(&profile, &outcome).await.err();
-    if let Some(problem) = &outcome.problem {
+    if let Some(problem) = outcome.problem.as_ref().filter(|problem| !problem.is_pending()) {
         context.metrics.failed(problem);
     }
-    let problem = outcome.problem.as_ref().map(Problem::retry);
-    problem.into_iter().chain(unreported).reduce(Retry::sooner)
+    let mut retries = vec![outcome.problem.as_ref().map(Problem::retry), unreported];
+    if let (Some(decision), None) = (&outcome.outside.decision, unreported) {
+        retries.push(context.follow(&profile, &outcome.outside, decision).await);
+    }
+    retries.into_iter().flatten().reduce(Retry::sooner)
 }
 
 async fn settle(profile: &ReadProfile, spec: &ProfileSpec, context: &Context) -> Outcome {
@@ -79,10 +85,14 @@ async fn settle(profile: &ReadProfile, spec: &ProfileSpec, context: &Context) ->
         Ok(valid) => valid,
         Err(refusal) => return Outcome::failed(refusal.into()),
     };
-    let rendered = render(&valid, &config);
+    let plan = context.operations.registry.plan(valid.name(), &spec.plugins);
+    let rendered = render(&valid, &config).annotate_editor(plan.annotations.clone());
+    let mut outside = Outside { plan, decision: None };
     let mut writes = Vec::new();
-    let settled = settle_rendered(profile, &valid, &rendered, &config, context, &mut writes).await;
-    Outcome { writes, browser_access: Some(rendered.browser_access), problem: settled.err() }
+    let settled =
+        settle_rendered(profile, &valid, &rendered, &config, context, &mut writes, &mut outside).await;
+    let problem = settled.err().or_else(|| outside.problem(context).map(Problem::Plugins));
+    Outcome { writes, browser_access: Some(rendered.browser_access), outside, problem }
 }
 
 /// First the namespace, then what is in it, then what shows that all of it was dealt with.
@@ -93,12 +103,19 @@ async fn settle_rendered(
     config: &PlatformConfig,
     context: &Context,
     writes: &mut Vec<Written>,
+    outside: &mut Outside,
 ) -> Result<(), Problem> {
     let known = context.objects.of(valid.name());
     let namespace = find(&known, &ObjectKey::namespace(valid.name()));
     let claimed = context.claim_namespace(valid, rendered, namespace, config).await?;
     let unlabelled = may_be_unlabelled(profile, rendered, &claimed);
     writes.extend(claimed.writes);
+    // Nothing is granted to a namespace that is somebody else's.
+    let decision = context.look_at_grants(profile, &outside.plan);
+    if !decision.records.is_empty() {
+        context.add_finalizer(profile).await?;
+    }
+    outside.decision = Some(decision);
 
     let problems = match context.read_unknown(unlabelled, known).await {
         Ok(known) => context.settle_objects(rendered, &known, valid.uid(), writes).await,
@@ -109,7 +126,7 @@ async fn settle_rendered(
     if let Some(namespace) = claimed.taken_over {
         writes.extend(context.complete_takeover(valid, rendered, namespace, config).await?);
     }
-    Ok(context.drop_unneeded_finalizer(profile).await?)
+    Ok(context.drop_unneeded_finalizer(profile, outside).await?)
 }
 
 /// The objects that may be there without our label, so that the store does not know them: in a namespace that is taken over
@@ -127,8 +144,13 @@ fn may_be_unlabelled(profile: &ReadProfile, rendered: &Rendered, claimed: &Claim
 }
 
 impl Outcome {
+    /// For a Profile that is being deleted and waits for what it has outside the cluster.
+    pub(crate) fn of_deletion(outside: Outside, problem: Option<Problem>) -> Self {
+        Self { writes: Vec::new(), browser_access: None, outside, problem }
+    }
+
     fn failed(problem: Problem) -> Self {
-        Self { writes: Vec::new(), browser_access: None, problem: Some(problem) }
+        Self { writes: Vec::new(), browser_access: None, outside: Outside::default(), problem: Some(problem) }
     }
 }
 

@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::{Context, anyhow, ensure};
 use profile_api::{Profile, ProfileSpec};
+use profile_plugin::Registry;
 use profile_render::{PlatformConfig, render as render_objects, validate};
 use serde_json::Value;
 
@@ -21,7 +22,9 @@ pub(crate) fn render(args: &RenderArgs) -> anyhow::Result<()> {
     let labels = labels_file::read(&args.platform.namespace_labels_path)?.unwrap_or_default();
     let config = args.platform.config(labels);
     let text = read(&args.filename).with_context(|| format!("reading {}", args.filename.display()))?;
-    let documents = render_text(&text, &config).with_context(|| format!("{}", args.filename.display()))?;
+    let plugins = args.plugins.registry(None);
+    let documents =
+        render_text(&text, &config, &plugins).with_context(|| format!("{}", args.filename.display()))?;
     match io::stdout().write_all(documents.as_bytes()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         result => Ok(result?),
@@ -37,12 +40,12 @@ fn read(path: &Path) -> io::Result<String> {
     fs::read_to_string(path)
 }
 
-fn render_text(text: &str, config: &PlatformConfig) -> anyhow::Result<String> {
+fn render_text(text: &str, config: &PlatformConfig, plugins: &Registry) -> anyhow::Result<String> {
     let profiles: Vec<Value> = serde_saphyr::from_multiple(text).context("not YAML")?;
     ensure!(!profiles.is_empty(), "holds no Profile");
     let mut documents = String::new();
     for value in profiles {
-        for object in objects(value, config)? {
+        for object in objects(value, config, plugins)? {
             documents += "---\n";
             documents += &serde_saphyr::to_string(&object)?;
         }
@@ -50,7 +53,7 @@ fn render_text(text: &str, config: &PlatformConfig) -> anyhow::Result<String> {
     Ok(documents)
 }
 
-fn objects(value: Value, config: &PlatformConfig) -> anyhow::Result<Vec<Value>> {
+fn objects(value: Value, config: &PlatformConfig, plugins: &Registry) -> anyhow::Result<Vec<Value>> {
     let (kind, version) = (value["kind"].clone(), value["apiVersion"].clone());
     let versions =
         profile_api::SERVED_VERSIONS.map(|version| format!("{}/{version}", profile_api::names::GROUP));
@@ -63,7 +66,16 @@ fn objects(value: Value, config: &PlatformConfig) -> anyhow::Result<Vec<Value>> 
     decode::<ProfileSpec>(&value["spec"], "spec").map_err(|error| anyhow!("not a valid Profile: {error}"))?;
     let mut profile: Profile = serde_json::from_value(value).context("not a valid Profile")?;
     profile.metadata.uid.get_or_insert_with(|| UNKNOWN_UID.to_owned());
-    let rendered = render_objects(&validate(&profile.metadata, &profile.spec, config)?, config);
+    let valid = validate(&profile.metadata, &profile.spec, config)?;
+    let plan = plugins.plan(valid.name(), &profile.spec.plugins);
+    // A cluster would have the Profile all the same, without that plugin.
+    for invalid in &plan.invalid {
+        eprintln!("Warning: Profile {}: plugin {}: {}", valid.name(), invalid.kind, invalid.field);
+    }
+    for unknown in &plan.unknown {
+        eprintln!("Warning: Profile {}: there is no plugin {unknown}", valid.name());
+    }
+    let rendered = render_objects(&valid, config).annotate_editor(plan.annotations);
     let namespace = rendered.namespace_manifest(None, &config.namespace_labels);
     Ok(std::iter::once(namespace).chain(rendered.manifests()).map(|manifest| manifest.to_json()).collect())
 }

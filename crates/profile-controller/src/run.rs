@@ -32,11 +32,10 @@ pub(crate) fn run_blocking(args: RunArgs) -> anyhow::Result<()> {
 /// # Errors
 /// When it cannot start, or has lost the leadership.
 async fn run(args: RunArgs) -> anyhow::Result<()> {
+    // For what plugins bring along. It fails only if there is one.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let stop = stop_signal()?;
     info!(version = env!("CARGO_PKG_VERSION"), "starting");
-    if !args.workload_identity.is_empty() {
-        warn!("--workload-identity has no effect: this build has no WorkloadIdentity plugin");
-    }
     let kube_config = client::infer_cluster().await?;
     let lease_namespace =
         args.leader_election_namespace.clone().unwrap_or_else(|| kube_config.default_namespace.clone());
@@ -44,7 +43,8 @@ async fn run(args: RunArgs) -> anyhow::Result<()> {
     let client = client::counted(kube_config, metrics.client_requests.clone())?;
     let labels = LabelsFile::load(args.platform.namespace_labels_path.clone());
     let config = args.platform.config(labels.labels().clone());
-    let context = Arc::new(Context::new(client.clone(), config, metrics, args.resync_period));
+    let plugins = args.plugins.registry(Some(client.clone()));
+    let context = Arc::new(Context::new(client.clone(), config, metrics, args.resync_period, plugins));
 
     let (role, leadership) = watch::channel(if args.leader_elect { Role::Starting } else { Role::Alone });
     server::serve_metrics(args.metrics_bind_address, context.clone()).await?;

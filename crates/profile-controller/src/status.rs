@@ -5,7 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 use profile_api::{CONDITION_FALSE, CONDITION_TRUE, ProfileCondition, ProfileStatus};
 use profile_render::{OwnedKind, mesh::BrowserAccess, plan::Change};
-use serde_json::json;
+use serde_json::{Value, json};
 use tracing::{info, warn};
 
 use crate::{
@@ -26,12 +26,16 @@ impl Context {
     /// # Errors
     /// With when to try again, if the status could not be written.
     pub(crate) async fn report(&self, profile: &ReadProfile, outcome: &Outcome) -> Result<(), Retry> {
-        let status = compose(outcome, profile, Timestamp::now());
+        let status = self.compose(outcome, profile, Timestamp::now());
         self.tell_changes(profile, outcome).await;
         if status == profile.status {
             return Ok(());
         }
-        let body = json!({ "metadata": { "uid": profile.uid() }, "status": status });
+        let mut body = json!({ "metadata": { "uid": profile.uid() }, "status": status });
+        if status.plugins.is_empty() && !profile.status.plugins.is_empty() {
+            // A merge patch removes only what it names.
+            body["status"]["plugins"] = Value::Null;
+        }
         match self.patch_profile(profile, Part::Status, body).await {
             Ok(()) => {}
             Err(error) if error.is_gone() => return Ok(()),
@@ -40,7 +44,7 @@ impl Context {
                 return Err(Retry::WithBackoff);
             }
         }
-        self.tell_readiness(profile, &status).await;
+        self.tell_readiness(profile, &status, outcome).await;
         Ok(())
     }
 
@@ -57,7 +61,7 @@ impl Context {
         }
     }
 
-    async fn tell_readiness(&self, profile: &ReadProfile, status: &ProfileStatus) {
+    async fn tell_readiness(&self, profile: &ReadProfile, status: &ProfileStatus, outcome: &Outcome) {
         let ready =
             |status: &ProfileStatus| status.condition(ProfileCondition::READY).cloned().unwrap_or_default();
         let (before, now) = (ready(&profile.status), ready(status));
@@ -70,27 +74,31 @@ impl Context {
             if profile.status.observed_generation.is_some() {
                 self.events.normal(profile, &now.reason, &now.message).await;
             }
-        } else {
+        } else if outcome.problem.as_ref().is_none_or(|problem| !problem.is_pending()) {
             warn!(profile = name, reason = now.reason, "not ready: {}", now.message);
             self.events.warning(profile, &now.reason, &now.message).await;
         }
     }
 }
 
-/// The status after a reconcile, with the times of the conditions that have not changed since.
-fn compose(outcome: &Outcome, profile: &ReadProfile, now: Timestamp) -> ProfileStatus {
-    let generation = profile.metadata.generation;
-    // The API server keeps whole seconds.
-    let now = Time(Timestamp::from_second(now.as_second()).unwrap_or(now));
-    let mut conditions = conditions(outcome, &profile.name_any());
-    for condition in &mut conditions {
-        let before =
-            profile.status.condition(&condition.type_).filter(|before| before.status == condition.status);
-        let since = before.and_then(|before| before.last_transition_time.clone());
-        condition.last_transition_time = Some(since.unwrap_or_else(|| now.clone()));
-        condition.observed_generation = generation;
+impl Context {
+    /// The status after a reconcile, with the times of the conditions that have not changed since.
+    fn compose(&self, outcome: &Outcome, profile: &ReadProfile, now: Timestamp) -> ProfileStatus {
+        let generation = profile.metadata.generation;
+        // The API server keeps whole seconds.
+        let now = Time(Timestamp::from_second(now.as_second()).unwrap_or(now));
+        let mut conditions = conditions(outcome, &profile.name_any());
+        conditions.extend(outcome.outside.conditions(self));
+        for condition in &mut conditions {
+            let before =
+                profile.status.condition(&condition.type_).filter(|before| before.status == condition.status);
+            let since = before.and_then(|before| before.last_transition_time.clone());
+            condition.last_transition_time = Some(since.unwrap_or_else(|| now.clone()));
+            condition.observed_generation = generation;
+        }
+        let plugins = outcome.outside.records(&profile.status.plugins);
+        ProfileStatus { conditions, observed_generation: generation, plugins }
     }
-    ProfileStatus { conditions, observed_generation: generation }
 }
 
 /// What is not known, because it was not come to, is left out.
@@ -101,25 +109,24 @@ fn conditions(outcome: &Outcome, name: &str) -> Vec<ProfileCondition> {
         let but = if closed { "; browser access is not granted, see condition BrowserAccess" } else { "" };
         let message =
             format!("namespace {name} and everything in it that the Profile asks for is in place{but}");
-        return [
-            condition(ProfileCondition::READY, true, RECONCILED, message),
-            condition(
-                ProfileCondition::NAMESPACE_READY,
-                true,
-                "Owned",
-                "the namespace belongs to the Profile",
-            ),
-            condition(ProfileCondition::OBJECTS_READY, true, "InPlace", "every object is as it should be"),
-        ]
-        .into_iter()
-        .chain(browser)
-        .collect();
+        let ready = condition(ProfileCondition::READY, true, RECONCILED, message);
+        return [ready].into_iter().chain(in_place(outcome)).collect();
     };
     let (reason, message) = (problem.reason(), problem.to_string());
+    if let Problem::Plugins(_) = problem {
+        return [condition(ProfileCondition::READY, false, reason, message)]
+            .into_iter()
+            .chain(in_place(outcome))
+            .collect();
+    }
     let failed = |type_: &str| condition(type_, false, reason, message.clone());
     let mut conditions = vec![failed(ProfileCondition::READY)];
     match problem {
-        Problem::Undecodable(_) | Problem::Refused(_) | Problem::Profile(_) | Problem::Internal(_) => {}
+        Problem::Undecodable(_)
+        | Problem::Refused(_)
+        | Problem::Profile(_)
+        | Problem::Plugins(_)
+        | Problem::Internal(_) => {}
         Problem::NotOwned { .. } | Problem::NamespaceTerminating(_) | Problem::Namespace(_) => {
             conditions.push(failed(ProfileCondition::NAMESPACE_READY));
         }
@@ -140,6 +147,18 @@ fn conditions(outcome: &Outcome, name: &str) -> Vec<ProfileCondition> {
         }
     }
     conditions
+}
+
+/// Everything in the cluster is in place.
+fn in_place(outcome: &Outcome) -> impl Iterator<Item = ProfileCondition> + use<> {
+    let owned = "the namespace belongs to the Profile";
+    let objects = "every object is as it should be";
+    [
+        condition(ProfileCondition::NAMESPACE_READY, true, "Owned", owned),
+        condition(ProfileCondition::OBJECTS_READY, true, "InPlace", objects),
+    ]
+    .into_iter()
+    .chain(outcome.browser_access.map(browser_access))
 }
 
 fn browser_access(access: BrowserAccess) -> ProfileCondition {

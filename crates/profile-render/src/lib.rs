@@ -28,6 +28,6 @@ pub use config::PlatformConfig;
 pub use kinds::{ObjectKey, OwnedKind};
 pub use labels::NamespaceLabels;
 pub use manifest::Manifest;
-pub use objects::{Object, Rendered, render};
+pub use objects::{EditorAnnotations, Object, Rendered, render};
 pub use observed::Observed;
 pub use validate::{InvalidField, Owner, Refusal, ValidProfile, validate};

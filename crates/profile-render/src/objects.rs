@@ -13,9 +13,9 @@ use k8s_openapi::{
     },
 };
 use profile_api::names::{
-    APPLIED_LABELS_ANNOTATION, CLUSTER_ROLE_ADMIN, CLUSTER_ROLE_EDIT, CLUSTER_ROLE_VIEW, DEFAULT_EDITOR,
-    DEFAULT_VIEWER, GROUP, KIND, OWNER_ANNOTATION, OWNER_ROLE_BINDING, PROFILE_LABEL, RBAC_GROUP,
-    RESOURCE_QUOTA,
+    APPLIED_ANNOTATIONS_ANNOTATION, APPLIED_LABELS_ANNOTATION, CLUSTER_ROLE_ADMIN, CLUSTER_ROLE_EDIT,
+    CLUSTER_ROLE_VIEW, DEFAULT_EDITOR, DEFAULT_VIEWER, GROUP, KIND, OWNER_ANNOTATION, OWNER_ROLE_BINDING,
+    PROFILE_LABEL, RBAC_GROUP, RESOURCE_QUOTA,
 };
 use profile_api::{STORED_VERSION, SubjectKind};
 use serde::Serialize;
@@ -39,6 +39,18 @@ pub struct Rendered {
     pub absent: Vec<ObjectKey>,
     /// How the owner gets in through the browser.
     pub browser_access: BrowserAccess,
+    /// What plugins want of the ServiceAccount [`DEFAULT_EDITOR`]; set by [`Rendered::annotate_editor`].
+    editor_annotations: EditorAnnotations,
+}
+
+/// The annotations that plugins set on the ServiceAccount [`DEFAULT_EDITOR`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EditorAnnotations {
+    /// The annotations that should be there.
+    pub wanted: BTreeMap<String, String>,
+    /// Whether those that were set before and are not wanted any more are left alone, because it cannot be told whether they
+    /// are wanted.
+    pub keep_others: bool,
 }
 
 /// A desired object in the namespace of a Profile.
@@ -74,13 +86,27 @@ pub fn render(profile: &ValidProfile, config: &PlatformConfig) -> Rendered {
         objects,
         absent,
         browser_access: mesh::browser_access(profile.owner(), config),
+        editor_annotations: EditorAnnotations::default(),
     }
 }
 
 impl Rendered {
     /// The objects in the namespace, each in the form in which it is compared and written.
     pub fn manifests(&self) -> Vec<Manifest> {
-        self.objects.iter().map(Object::manifest).collect()
+        let mut manifests: Vec<_> = self.objects.iter().map(Object::manifest).collect();
+        for manifest in &mut manifests {
+            if manifest.key.kind == OwnedKind::ServiceAccount && manifest.key.name == DEFAULT_EDITOR {
+                self.editor_annotations.add_to(manifest);
+            }
+        }
+        manifests
+    }
+
+    /// Adds what plugins want of the ServiceAccount [`DEFAULT_EDITOR`]. What they wanted before and want no more is removed.
+    #[must_use]
+    pub fn annotate_editor(mut self, annotations: EditorAnnotations) -> Self {
+        self.editor_annotations = annotations;
+        self
     }
 
     /// How the namespace should be, given the labels that it has: labels of others are left alone, those that came from
@@ -95,6 +121,18 @@ impl Rendered {
             manifest.labels.extend(resolved.labels);
         }
         manifest
+    }
+}
+
+impl EditorAnnotations {
+    fn add_to(&self, manifest: &mut Manifest) {
+        let wanted = self.wanted.iter().map(|(key, value)| (key.clone(), Some(value.clone())));
+        manifest.annotations.extend(wanted);
+        if !self.keep_others {
+            let keys: Vec<&str> = self.wanted.keys().map(String::as_str).collect();
+            let record = (!keys.is_empty()).then(|| keys.join(","));
+            manifest.annotations.insert(APPLIED_ANNOTATIONS_ANNOTATION.to_owned(), record);
+        }
     }
 }
 

@@ -12,9 +12,13 @@ use serde_json::{Map, Value};
 
 use crate::{ObjectKey, OwnedKind};
 
-/// The annotations that are compared or decided by; all others are dropped.
+/// The annotations that are compared or decided by; all others are dropped, except on ServiceAccounts, where plugins decide
+/// which ones there are.
 const ANNOTATIONS: [&str; 5] =
     [OWNER_ANNOTATION, USER_ANNOTATION, ROLE_ANNOTATION, ADOPT_ANNOTATION, APPLIED_LABELS_ANNOTATION];
+
+/// Annotation that `kubectl apply` leaves, often larger than the object.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// An object of the cluster, reduced to what is compared.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,7 +53,10 @@ impl Observed {
             labels.retain(|key, _| key == PROFILE_LABEL);
         }
         let mut annotations = metadata.annotations.unwrap_or_default();
-        annotations.retain(|key, _| ANNOTATIONS.contains(&key.as_str()));
+        annotations.retain(|key, _| match kind {
+            OwnedKind::ServiceAccount => key != LAST_APPLIED,
+            _ => ANNOTATIONS.contains(&key.as_str()),
+        });
         let content = match object.data {
             Value::Object(mut fields) => {
                 let owned = |field: &&str| fields.remove(*field).map(|value| ((*field).to_owned(), value));

@@ -1,8 +1,8 @@
 //! The difference between what should be and what is, one object at a time.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
-use profile_api::Quantity;
+use profile_api::{Quantity, names::APPLIED_ANNOTATIONS_ANNOTATION};
 use serde_json::{Map, Value, json};
 use thiserror::Error;
 
@@ -99,7 +99,9 @@ pub fn plan(desired: &Manifest, observed: Option<&Observed>) -> Result<Option<Ch
 
     let mut metadata = Map::new();
     let labels = changed_values(desired.labels.iter(), |key| observed.labels.get(key));
-    let annotations = changed_values(desired.annotations.iter(), |key| observed.annotations.get(key));
+    let outdated = outdated_annotations(desired, observed);
+    let annotations =
+        changed_values(desired.annotations.iter().chain(&outdated), |key| observed.annotations.get(key));
     for (field, value) in
         [("labels", labels), ("annotations", annotations), ("ownerReferences", owner_references)]
     {
@@ -142,6 +144,15 @@ fn plan_owner_references(desired: &Manifest, observed: &Observed) -> Result<Opti
     let in_place =
         current().count() == wanted.len() && current().all(|reference| wanted.contains(&reference));
     Ok((!in_place).then_some(Value::Array(wanted)))
+}
+
+/// The annotations that the object's record says were set from here, and that are not wanted any more. Where nothing is
+/// decided over the record, nothing is over them.
+fn outdated_annotations(desired: &Manifest, observed: &Observed) -> BTreeMap<String, Option<String>> {
+    let record = observed.annotations.get(APPLIED_ANNOTATIONS_ANNOTATION);
+    let record = record.filter(|_| desired.annotations.contains_key(APPLIED_ANNOTATIONS_ANNOTATION));
+    let applied = record.map_or("", String::as_str).split(',').filter(|key| !key.is_empty());
+    applied.filter(|key| !desired.annotations.contains_key(*key)).map(|key| (key.to_owned(), None)).collect()
 }
 
 /// The labels or annotations that differ, with `null` for what must not be there.

@@ -4,7 +4,7 @@
 
 use profile_api::{Profile, ProfileSpec, Quantity, ResourceQuotaSpec, Subject};
 use profile_render::{
-    Manifest, NamespaceLabels, Observed, OwnedKind, PlatformConfig, Rendered,
+    EditorAnnotations, Manifest, NamespaceLabels, Observed, OwnedKind, PlatformConfig, Rendered,
     plan::{Change, Obstacle, plan, plan_absence},
     render, validate,
 };
@@ -155,6 +155,44 @@ fn only_a_quota_of_ours_is_deleted() {
     let by_hand = observed(&manifest, |object| object["metadata"]["ownerReferences"] = json!([]));
     assert_eq!(plan_absence(Some(&by_hand), "ours"), None);
     assert_eq!(plan_absence(None, "ours"), None);
+}
+
+#[test]
+fn annotations_of_plugins_are_set_and_go_with_the_plugin_and_those_of_others_stay() {
+    let annotations = |wanted: &[(&str, &str)], keep_others| EditorAnnotations {
+        wanted: wanted.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
+        keep_others,
+    };
+    let editor = |annotations| {
+        let manifests = rendered("jane@example.com").annotate_editor(annotations).manifests();
+        let editor = manifests.into_iter().find(|manifest| {
+            manifest.key.kind == OwnedKind::ServiceAccount && manifest.key.name == "default-editor"
+        });
+        editor.unwrap()
+    };
+    let both = editor(annotations(&[("cloud/role", "a"), ("cloud/region", "b")], false));
+    let there = observed(&both, |object| object["metadata"]["annotations"]["theirs"] = json!("x"));
+    assert_eq!(plan(&both, Some(&there)), Ok(None));
+
+    let planned = |wanted: Manifest| match plan(&wanted, Some(&there)).unwrap() {
+        Some(Change::Label(patch)) => patch.body["metadata"]["annotations"].clone(),
+        None => Value::Null,
+        other => panic!("{other:?}"),
+    };
+    let record = "profiles.kubeflow.org/applied-annotations";
+    assert_eq!(
+        planned(editor(annotations(&[("cloud/role", "c")], false))),
+        json!({ "cloud/role": "c", "cloud/region": null, record: "cloud/role" })
+    );
+    assert_eq!(
+        planned(editor(annotations(&[], false))),
+        json!({ "cloud/role": null, "cloud/region": null, record: null })
+    );
+    assert_eq!(planned(editor(annotations(&[], true))), Value::Null);
+    let by_hand = observed(&editor(annotations(&[], false)), |object| {
+        object["metadata"]["annotations"] = json!({ "cloud/role": "theirs" });
+    });
+    assert_eq!(plan(&editor(annotations(&[], false)), Some(&by_hand)), Ok(None));
 }
 
 #[test]

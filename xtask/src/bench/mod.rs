@@ -2,6 +2,7 @@
 
 mod kfam;
 mod phases;
+mod plugins;
 mod raw;
 mod report;
 mod requests;
@@ -18,10 +19,9 @@ use crate::cluster::installation;
 
 /// Measure the controller against the same objects written raw
 #[derive(clap::Args)]
-#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Args {
     #[command(subcommand)]
-    other: Option<Other>,
+    special: Option<Special>,
     /// How many Profiles; several numbers, comma-separated, show how time and memory grow
     #[arg(long, default_value = "1000", value_delimiter = ',', value_name = "COUNT")]
     profiles: Vec<usize>,
@@ -41,8 +41,9 @@ pub(crate) struct Args {
 
 /// What else can be measured.
 #[derive(clap::Subcommand)]
-enum Other {
+enum Special {
     Kfam(kfam::Args),
+    Plugins(plugins::Args),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -57,8 +58,10 @@ fn parse_peer(text: &str) -> Result<(String, String), String> {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    if let Some(Other::Kfam(args)) = &args.other {
-        return kfam::run(args);
+    match &args.special {
+        Some(Special::Kfam(args)) => return kfam::run(args),
+        Some(Special::Plugins(args)) => return plugins::run(args),
+        None => {}
     }
     let assets = Assets::find()?;
     let mut subjects = vec![Subject::ours()?];

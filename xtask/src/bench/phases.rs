@@ -1,6 +1,7 @@
 //! What a controller is put through, one phase after the other on one control plane.
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::PathBuf,
     time::{Duration, Instant},
@@ -34,6 +35,8 @@ pub(super) struct Phase {
     pub(super) cpu: Duration,
     /// Memory at its end.
     pub(super) usage: Usage,
+    /// CPU time of the control plane's components in this phase.
+    pub(super) control_plane: BTreeMap<&'static str, Duration>,
 }
 
 /// All phases, and how long single Profiles took, sorted.
@@ -73,7 +76,7 @@ pub(super) async fn measure(
 
 impl Bench<'_> {
     async fn get_ready(&mut self, count: usize) -> anyhow::Result<Running> {
-        let mark = self.cluster.audit().settled().await?;
+        let mark = self.begin().await?;
         let bar = progress(format!("{}: {FROM_NOTHING}", self.subject.name()), count);
         let controller = self.start().await?;
         let elapsed = watch::until_all(self.in_place(), count, &bar).await?;
@@ -100,7 +103,7 @@ impl Bench<'_> {
         let mut in_place = self.in_place();
         watch::until_all(&mut in_place, first, &ProgressBar::hidden()).await?;
         let before = controller.usage()?;
-        let mark = self.cluster.audit().settled().await?;
+        let mark = self.begin().await?;
         let api: Api<Profile> = Api::all(self.cluster.admin());
         let mut latencies = Vec::new();
         let begin = Instant::now();
@@ -119,7 +122,7 @@ impl Bench<'_> {
 
     async fn restart(&mut self, count: usize) -> anyhow::Result<Running> {
         let bar = progress(format!("{}: restart with nothing to do", self.subject.name()), count);
-        let mark = self.cluster.audit().settled().await?;
+        let mark = self.begin().await?;
         let controller = self.start().await?;
         let elapsed = until_silent(self.cluster, &self.subject.user()).await?;
         bar.finish_and_clear();
@@ -130,7 +133,7 @@ impl Bench<'_> {
     async fn label_added(&mut self, controller: &Running, count: usize) -> anyhow::Result<()> {
         let bar = progress(format!("{}: a label added", self.subject.name()), count);
         let before = controller.usage()?;
-        let mark = self.cluster.audit().settled().await?;
+        let mark = self.begin().await?;
         let labelled = watch::objects_where(self.cluster.admin(), OwnedKind::Namespace, |namespace| {
             namespace.labels().contains_key("bench/second")
         });
@@ -147,7 +150,7 @@ impl Bench<'_> {
         }
         let bar = progress(format!("{}: owners changed", self.subject.name()), count);
         let before = controller.usage()?;
-        let mark = self.cluster.audit().settled().await?;
+        let mark = self.begin().await?;
         let owner = "next@example.com";
         let changed = watch::objects_where(self.cluster.admin(), OwnedKind::RoleBinding, move |binding| {
             binding.annotations().get(names::USER_ANNOTATION).is_some_and(|user| user == owner)
@@ -163,7 +166,7 @@ impl Bench<'_> {
     async fn all_deleted(&mut self, controller: &Running, count: usize) -> anyhow::Result<()> {
         let bar = progress(format!("{}: all deleted", self.subject.name()), count);
         let before = controller.usage()?;
-        let mark = self.cluster.audit().settled().await?;
+        let mark = self.begin().await?;
         let api: Api<Profile> = Api::all(self.cluster.admin());
         let begin = Instant::now();
         work::delete_all(&self.cluster.admin()).await?;
@@ -185,17 +188,25 @@ impl Bench<'_> {
         self.subject.start(self.cluster, &self.labels).await
     }
 
+    async fn begin(&self) -> anyhow::Result<Begin> {
+        Ok(Begin { audit: self.cluster.audit().settled().await?, cpu: cpu_of_components(self.cluster) })
+    }
+
     async fn end(
         &mut self,
         name: &'static str,
         profiles: usize,
         elapsed: Duration,
-        mark: dev_cluster::Mark,
+        mark: Begin,
         controller: &Running,
         before: Usage,
     ) -> anyhow::Result<()> {
-        let requests = Requests::since(self.cluster, mark, &self.subject.user()).await?;
         let usage = controller.usage()?;
+        let control_plane = cpu_of_components(self.cluster)
+            .into_iter()
+            .map(|(name, cpu)| (name, cpu.saturating_sub(mark.cpu.get(name).copied().unwrap_or_default())))
+            .collect();
+        let requests = Requests::since(self.cluster, mark.audit, &self.subject.user()).await?;
         self.phases.push(Phase {
             name,
             profiles,
@@ -203,9 +214,22 @@ impl Bench<'_> {
             requests,
             cpu: usage.cpu.saturating_sub(before.cpu),
             usage,
+            control_plane,
         });
         Ok(())
     }
+}
+
+/// How things stood when a phase began.
+struct Begin {
+    audit: dev_cluster::Mark,
+    cpu: BTreeMap<&'static str, Duration>,
+}
+
+/// CPU time of the control plane's components since they started.
+fn cpu_of_components(cluster: &Cluster) -> BTreeMap<&'static str, Duration> {
+    let processes = cluster.processes().into_iter();
+    processes.filter_map(|(name, pid)| Some((name, Usage::of(pid).ok()?.cpu))).collect()
 }
 
 fn is_ready(profile: &Profile) -> bool {

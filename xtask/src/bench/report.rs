@@ -1,6 +1,6 @@
 //! What came out, as a table for people and as JSON.
 
-use std::{fmt::Write, time::Duration};
+use std::{collections::BTreeMap, fmt::Write, time::Duration};
 
 use serde_json::{Value, json};
 
@@ -175,7 +175,14 @@ fn write_requests(text: &mut String, phase: &Phase) -> std::fmt::Result {
             milliseconds(99),
         )?;
     }
-    Ok(())
+    let components =
+        phase.control_plane.iter().map(|(name, cpu)| format!("{name} {:.2} s", cpu.as_secs_f64()));
+    let components: Vec<String> = components.collect();
+    writeln!(text, "  CPU of the control plane meanwhile: {}", components.join(", "))
+}
+
+fn seconds(cpu: &BTreeMap<&'static str, Duration>) -> BTreeMap<&'static str, f64> {
+    cpu.iter().map(|(name, cpu)| (*name, cpu.as_secs_f64())).collect()
 }
 
 fn requests_json(phase: &Phase) -> Value {
@@ -202,6 +209,7 @@ fn phase_json(phase: &Phase, raw: Duration) -> Value {
         "writesPerProfile": per_profile(phase, phase.requests.writes()),
         "readsPerProfile": per_profile(phase, phase.requests.reads()),
         "requests": requests_json(phase),
+        "controlPlaneCpuSeconds": seconds(&phase.control_plane),
         "cpuSeconds": phase.cpu.as_secs_f64(),
         "residentBytes": phase.usage.resident,
         "peakBytes": phase.usage.peak,

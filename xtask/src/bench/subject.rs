@@ -34,6 +34,12 @@ impl Subject {
         })
     }
 
+    /// This project's controller, as it is built already.
+    pub(super) fn built(binary: &Path) -> Self {
+        let command = vec![binary.display().to_string()];
+        Self { name: "profile-controller".to_owned(), command, reports_ready: true }
+    }
+
     /// Another controller.
     pub(super) fn peer(name: &str, command: &str) -> Self {
         let command = command.split_whitespace().map(str::to_owned).collect();
@@ -55,6 +61,17 @@ impl Subject {
 
     /// Starts it. A peer gets every permission, as it may want more than ours.
     pub(super) async fn start(&self, cluster: &Cluster, labels: &Path) -> anyhow::Result<Running> {
+        self.start_with(cluster, labels, &[], &[]).await
+    }
+
+    /// The same, with further flags and environment variables.
+    pub(super) async fn start_with(
+        &self,
+        cluster: &Cluster,
+        labels: &Path,
+        flags: &[String],
+        environment: &[(&str, String)],
+    ) -> anyhow::Result<Running> {
         let kubeconfig = if self.reports_ready {
             cluster.service_account_kubeconfig(SYSTEM_NAMESPACE, SERVICE_ACCOUNT).await?
         } else {
@@ -66,6 +83,7 @@ impl Subject {
         command.args(["-userid-header", "kubeflow-userid", "-userid-prefix", "", "-workload-identity", ""]);
         command.args(["-namespace-labels-path", &labels.display().to_string()]);
         command.args(["-metrics-bind-address=0", "-health-probe-bind-address=0"]);
+        command.args(flags).envs(environment.iter().map(|(name, value)| (name, value)));
         let process = cluster.run(&command, &cluster.folder().join(format!("{}.log", self.name)))?;
         Ok(Running { process })
     }
@@ -92,27 +110,29 @@ pub(super) struct Usage {
 impl Running {
     /// What it has used so far.
     pub(super) fn usage(&self) -> anyhow::Result<Usage> {
-        usage_of(&self.process)
+        Usage::of(self.process.pid()?)
     }
 }
 
-/// What a process has used so far.
-pub(super) fn usage_of(process: &Process) -> anyhow::Result<Usage> {
-    let proc = PathBuf::from(format!("/proc/{}", process.pid()?));
-    let stat = std::fs::read_to_string(proc.join("stat"))?;
-    // The fields after the name, which may hold anything, in parentheses: state is the first.
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    let ticks =
-        |index: usize| fields.get(index).and_then(|field| field.parse::<u64>().ok()).unwrap_or_default();
-    let status = std::fs::read_to_string(proc.join("status"))?;
-    let kilobytes = |name: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-        line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or_default()
-    };
-    Ok(Usage {
-        // Linux counts in hundredths of a second.
-        cpu: Duration::from_millis((ticks(11) + ticks(12)) * 10),
-        resident: kilobytes("VmRSS") * 1024,
-        peak: kilobytes("VmHWM") * 1024,
-    })
+impl Usage {
+    /// What a process has used so far.
+    pub(super) fn of(pid: u32) -> anyhow::Result<Self> {
+        let proc = PathBuf::from(format!("/proc/{pid}"));
+        let stat = std::fs::read_to_string(proc.join("stat"))?;
+        // The fields after the name, which may hold anything, in parentheses: state is the first.
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+        let ticks =
+            |index: usize| fields.get(index).and_then(|field| field.parse::<u64>().ok()).unwrap_or_default();
+        let status = std::fs::read_to_string(proc.join("status"))?;
+        let kilobytes = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+            line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or_default()
+        };
+        Ok(Usage {
+            // Linux counts in hundredths of a second.
+            cpu: Duration::from_millis((ticks(11) + ticks(12)) * 10),
+            resident: kilobytes("VmRSS") * 1024,
+            peak: kilobytes("VmHWM") * 1024,
+        })
+    }
 }

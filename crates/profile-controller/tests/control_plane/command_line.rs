@@ -270,9 +270,12 @@ fn help_explains_every_flag() {
         "--istio-ingress-gateway-principal",
         "--kfp-ui-principal",
         "--notebook-controller-principal",
+        "--workload-identity",
+        "--workload-pool-project",
+        "--gke-iam-endpoint",
+        "--eks-oidc-issuer",
     ];
     let run_flags = [
-        "--workload-identity",
         "--metrics-bind-address",
         "--health-probe-bind-address",
         "--leader-elect",

@@ -3,7 +3,10 @@
 //! Each seed is a story of its own; a batch of them is told at a time, by one controller. `FAULT_SEEDS=1-1000` tells so many,
 //! `FAULT_SEEDS=7` tells that one again, though with the lists and watches in other trouble than in its batch.
 
-use std::{collections::HashMap, time::Instant};
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
 
 use fault_proxy::{Faults, Proxy};
 use futures::future::join_all;
@@ -24,6 +27,7 @@ const BATCH: usize = 20;
 /// Profile would fail so often in a row that it waits out its backoff for longer than a test should take.
 const SHARE: f64 = 0.35;
 const FAULTS: usize = 24;
+const LONGEST_TROUBLE: Duration = Duration::from_secs(15);
 /// How many requests a story may take afterwards: for two Profiles from nothing 18 writes and 2 reads, for every object that
 /// was written but not known to be one failed attempt and one read; and the batch for its lists and watches.
 const REQUESTS_AFTERWARDS: usize = 60;
@@ -134,15 +138,16 @@ async fn turn(world: &World, story: &Story) {
     world.delete_profile(&story.deleted).await;
 }
 
-/// Waits until of each story so many requests have gone wrong, or its Profiles are ready all the same.
+/// Waits until of each story so many requests have gone wrong, or its Profiles are ready all the same. One whose Profiles have
+/// failed so often in a row that they wait for long goes on with the trouble that it had.
 async fn troubled(world: &World, proxy: &Proxy, stories: &[Story], faults: usize) {
-    until_none("in trouble enough", async || {
+    let enough = until_none("in trouble enough", async || {
         let profiles = world.profiles().list(&ListParams::default()).await?;
         let ready: HashMap<String, bool> =
             profiles.into_iter().map(|profile| (profile.name_any(), is_ready(&profile))).collect();
         let unready = |story: &&Story| story.kept().into_iter().any(|name| !ready[name]);
         let calm = |story: &&Story| proxy.faults(story.seed) < faults && unready(story);
         Ok(stories.iter().filter(calm).map(|story| format!("seed {}", story.seed)).collect())
-    })
-    .await;
+    });
+    let _ = tokio::time::timeout(LONGEST_TROUBLE, enough).await;
 }

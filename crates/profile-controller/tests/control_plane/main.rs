@@ -5,6 +5,7 @@
 mod harness;
 
 mod clock;
+mod clouds;
 mod command_line;
 mod concurrency;
 mod deletion;
@@ -19,6 +20,9 @@ mod objects;
 mod old_objects;
 mod owner_change;
 mod ownership;
+mod plugins_aws;
+mod plugins_crashes;
+mod plugins_gcp;
 mod quota;
 mod request_counts;
 mod retries;

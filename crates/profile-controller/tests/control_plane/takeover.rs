@@ -111,15 +111,17 @@ fn a_status_with_twenty_conditions_of_the_reference_is_read_and_replaced() {
 }
 
 #[test]
-fn a_profile_that_the_reference_left_with_plugins_keeps_its_finalizer_until_it_is_deleted() {
+fn a_profile_that_the_reference_left_with_a_plugin_that_cannot_be_read_keeps_its_finalizer_until_it_is_deleted()
+ {
     run(async {
         let world = World::start().await;
         let name = "p00001";
         leave_reference_state(&world, name).await;
-        let plugins = json!([{ "kind": "WorkloadIdentity", "spec": { "gcpServiceAccount": "a@b.iam.gserviceaccount.com" } }]);
+        let plugins = json!([{ "kind": "WorkloadIdentity", "spec": { "gcpServiceAccount": "nobody" } }]);
         world.patch_spec(name, json!({ "plugins": plugins })).await;
         let _controller = world.controller(&[]);
-        let profile = world.ready(name).await;
+        world.not_ready(name, "InvalidPluginSpec").await;
+        let profile = world.profiles().get(name).await.unwrap();
         assert_eq!(profile.finalizers(), [names::FINALIZER]);
         world.delete_profile(name).await;
         until("the Profile is gone", async || {

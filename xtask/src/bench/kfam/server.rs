@@ -6,7 +6,7 @@ use anyhow::{Context, ensure};
 use dev_cluster::{Cluster, Process};
 
 use crate::{
-    bench::subject::{Usage, usage_of},
+    bench::subject::Usage,
     dev::{SERVICE_ACCOUNT, SYSTEM_NAMESPACE},
 };
 
@@ -89,6 +89,6 @@ pub(super) struct Running {
 impl Running {
     /// What it has used so far.
     pub(super) fn usage(&self) -> anyhow::Result<Usage> {
-        usage_of(&self.process)
+        Usage::of(self.process.pid()?)
     }
 }
