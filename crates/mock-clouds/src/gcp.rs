@@ -64,11 +64,7 @@ impl Gcp {
 
     /// The environment in which a program finds its credentials here and nowhere else.
     pub fn environment(&self) -> Vec<(&'static str, String)> {
-        vec![
-            ("GCE_METADATA_HOST", self.address.to_string()),
-            ("GOOGLE_APPLICATION_CREDENTIALS", String::new()),
-            ("HOME", "/nonexistent".to_owned()),
-        ]
+        vec![("GCE_METADATA_HOST", self.address.to_string()), ("HOME", "/nonexistent".to_owned())]
     }
 
     /// Creates a service account, with bindings in its policy.

@@ -115,7 +115,7 @@ fn the_same_name_in_another_cluster_is_somebody_else() {
 }
 
 fn one_or_more(values: impl Strategy<Value = String> + Clone) -> impl Strategy<Value = Json> {
-    let one = values.clone().prop_map(|value| Json::String(value));
+    let one = values.clone().prop_map(Json::String);
     let several = proptest::collection::vec(values.prop_map(Json::String), 1..4).prop_map(Json::Array);
     prop_oneof![one, several]
 }

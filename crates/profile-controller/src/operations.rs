@@ -67,9 +67,13 @@ pub(crate) struct Operations {
     pub(crate) registry: Registry,
     /// By the UID of the Profile.
     entries: Mutex<HashMap<String, HashMap<Key, Entry>>>,
-    places: Mutex<HashMap<(String, String), Weak<tokio::sync::Mutex<()>>>>,
+    /// By the kind of the plugin and what its grants change.
+    places: Mutex<HashMap<(String, String), Weak<Turn>>>,
     permits: HashMap<&'static str, Arc<Semaphore>>,
 }
+
+/// Held by the one operation that is at work in a place.
+type Turn = tokio::sync::Mutex<()>;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Key {
@@ -227,12 +231,12 @@ impl Operations {
         }
     }
 
-    fn place(&self, kind: &str, place: &str) -> Arc<tokio::sync::Mutex<()>> {
+    fn place(&self, kind: &str, place: &str) -> Arc<Turn> {
         let mut places = self.places.lock();
         places.retain(|_, lock| lock.strong_count() > 0);
         let lock = places.entry((kind.to_owned(), place.to_owned())).or_default();
         lock.upgrade().unwrap_or_else(|| {
-            let new = Arc::new(tokio::sync::Mutex::new(()));
+            let new = Arc::new(Turn::new(()));
             *lock = Arc::downgrade(&new);
             new
         })
