@@ -135,6 +135,18 @@ fn cached_istio_crds(source: &Source) -> anyhow::Result<PathBuf> {
     })
 }
 
+/// A folder of the user's cache, for what tests and tools need besides: if it isn't there, `make` fills it under a temporary path
+/// that becomes the folder in one rename. One process at a time. Blocks.
+///
+/// # Errors
+/// The cache isn't writable, or `make` failed: then nothing is left of it.
+pub fn cached_folder(name: &str, make: impl FnOnce(&Path) -> anyhow::Result<()>) -> anyhow::Result<PathBuf> {
+    cached(name, |partial, _| {
+        fs::create_dir(partial)?;
+        make(partial)
+    })
+}
+
 /// The cache entry `name`; if it isn't there, `make` makes it under a temporary path that becomes
 /// the entry in one rename, so that a killed build leaves nothing half-made. One process at a time.
 fn cached(name: &str, make: impl FnOnce(&Path, &Path) -> anyhow::Result<()>) -> anyhow::Result<PathBuf> {

@@ -27,7 +27,7 @@ mod process;
 mod progress;
 mod wait;
 
-pub use assets::Assets;
+pub use assets::{Assets, cached_folder};
 pub use audit::{AuditEvent, AuditLog, Mark};
 pub use cluster::{Builder, Cluster, IstioCrds};
 pub use process::Process;

@@ -191,7 +191,7 @@ async fn delete_binding(
 
 /// Tells whether a user is a cluster admin: the dashboard and cluster admins may ask about anyone, users about themselves.
 #[utoipa::path(get, path = "/kfam/v1/role/clusteradmin", params(UserParams), responses(
-    (status = 200, description = "Whether they are.", body = bool),
+    (status = 200, description = "Whether they are.", body = bool, content_type = "application/json"),
     (status = 400, description = "Nobody is named.", body = ErrorBody),
     (status = 401, description = "It is not clear who asks.", body = ErrorBody),
     (status = 403, description = "Not allowed.", body = ErrorBody),

@@ -27,18 +27,16 @@ pub struct WireBinding {
 #[serde(rename_all = "camelCase")]
 pub struct WireSubject {
     /// `User`, `Group` or `ServiceAccount`.
-    #[schema(example = "User")]
+    #[schema(example = "User", pattern = "^(User|Group|ServiceAccount)$")]
     pub kind: String,
     /// May be left out, as it follows from the kind.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
     pub api_group: Option<String>,
     /// As the cluster's authentication spells it.
-    #[schema(example = "jane@example.com")]
+    #[schema(example = "jane@example.com", pattern = "^[!-)+-~]([ -)+-~]*[!-)+-~])?$", max_length = 1024)]
     pub name: String,
     /// Of a ServiceAccount alone: where it lives.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
     pub namespace: Option<String>,
 }
 
@@ -48,12 +46,13 @@ pub struct WireSubject {
 pub struct WireRole {
     /// May be left out.
     #[serde(default)]
+    #[schema(pattern = "^(rbac[.]authorization[.]k8s[.]io)?$")]
     pub api_group: String,
     /// `ClusterRole`.
-    #[schema(example = "ClusterRole")]
+    #[schema(example = "ClusterRole", pattern = "^ClusterRole$")]
     pub kind: String,
     /// `admin`, `edit` or `view`.
-    #[schema(example = "edit")]
+    #[schema(example = "edit", pattern = "^(admin|edit|view)$")]
     pub name: String,
 }
 
@@ -79,7 +78,7 @@ pub struct WireProfile {
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 pub struct WireMetadata {
     /// Name of the Profile and of its namespace.
-    #[schema(example = "jane", min_length = 1)]
+    #[schema(example = "jane", pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length = 63)]
     pub name: String,
 }
 

@@ -97,7 +97,12 @@ impl Context {
         body: Value,
     ) -> Result<(), WriteError> {
         let written = profile::patch(&self.client, profile, part, body).await?;
+        let changed_by_others = !written.is_as_looked_at(profile, part);
         self.profiles.written(written);
+        if changed_by_others {
+            // The watch will deliver nothing newer than this answer.
+            self.enqueue([profile.name_any()]);
+        }
         Ok(())
     }
 

@@ -78,6 +78,21 @@ impl ReadProfile {
         self.finalizers().iter().any(|finalizer| finalizer == FINALIZER)
     }
 
+    /// Whether this, the answer to a write of `part`, is otherwise what was looked at before: nobody has changed the Profile
+    /// in between.
+    pub(crate) fn is_as_looked_at(&self, before: &Self, part: Part) -> bool {
+        let ours = |finalizer: &&String| matches!(part, Part::Metadata) && *finalizer == FINALIZER;
+        let finalizers = |profile: &Self| -> Vec<String> {
+            profile.finalizers().iter().filter(|finalizer| !ours(finalizer)).cloned().collect()
+        };
+        let (now, then) = (&self.metadata, &before.metadata);
+        now.generation == then.generation
+            && now.deletion_timestamp == then.deletion_timestamp
+            && now.annotations == then.annotations
+            && now.labels == then.labels
+            && finalizers(self) == finalizers(before)
+    }
+
     /// The plugins, as far as the spec decodes.
     pub(crate) fn plugins(&self) -> &[profile_api::Plugin] {
         self.spec.as_ref().map_or(&[], |spec| &spec.plugins)

@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: the controller's speed as ratios to the physical limit, in one run, on a real control plane.
 
+mod kfam;
 mod phases;
 mod plugins;
 mod raw;
@@ -41,6 +42,7 @@ pub(crate) struct Args {
 /// What else can be measured.
 #[derive(clap::Subcommand)]
 enum Special {
+    Kfam(kfam::Args),
     Plugins(plugins::Args),
 }
 
@@ -56,8 +58,10 @@ fn parse_peer(text: &str) -> Result<(String, String), String> {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    if let Some(Special::Plugins(args)) = &args.special {
-        return plugins::run(args);
+    match &args.special {
+        Some(Special::Kfam(args)) => return kfam::run(args),
+        Some(Special::Plugins(args)) => return plugins::run(args),
+        None => {}
     }
     let assets = Assets::find()?;
     let mut subjects = vec![Subject::ours()?];

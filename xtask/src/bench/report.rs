@@ -221,7 +221,7 @@ fn per_profile(phase: &Phase, requests: usize) -> f64 {
 }
 
 /// The nearest-rank percentile of sorted values.
-fn percentile(sorted: &[Duration], percent: usize) -> Option<Duration> {
+pub(super) fn percentile(sorted: &[Duration], percent: usize) -> Option<Duration> {
     let rank = (sorted.len() * percent).div_ceil(100).max(1);
     sorted.get(rank - 1).copied()
 }

@@ -17,7 +17,7 @@ fn a_hundred_clients_add_and_remove_the_same_contributor_and_no_half_is_left() {
             let (owner, joe) = (&owner, &joe);
             async move {
                 let who = if number % 3 == 0 { Who::User(ADMIN) } else { Who::User(owner) };
-                let answer = if number % 2 == 0 {
+                let answer = if number.is_multiple_of(2) {
                     kfam.share(who, joe()).await
                 } else {
                     kfam.unshare(who, joe()).await
@@ -81,7 +81,7 @@ fn many_different_contributors_at_a_time_are_all_there_and_all_seen_at_once() {
         let team = world.team(kfam, &owner).await;
         // Half of them map to one name.
         let user = |number: usize| {
-            if number % 2 == 0 {
+            if number.is_multiple_of(2) {
                 format!("u{}x@example.com", "._-+~"[..number % 5 + 1].repeat(number + 1))
             } else {
                 format!("v{number}@example.com")

@@ -1,4 +1,12 @@
-//! What failed is tried again, also where no watch would tell.
+//! What failed is tried again, and what has changed in between is looked at, also where no watch would tell.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use fault_proxy::{Fate, Proxy};
 use serde_json::json;
@@ -59,5 +67,32 @@ fn a_conflict_on_the_finalizer_of_a_deleted_profile() {
         })
         .await;
         drop(running);
+    });
+}
+
+#[test]
+fn a_change_that_the_answer_to_our_own_write_brings_before_the_watch_does() {
+    run(async {
+        let world = World::start().await;
+        // While it looks whether there is a namespace the owner changes, which it learns from its own status write.
+        let name = unique("overtaken");
+        let looks = Arc::new(AtomicBool::new(false));
+        let (look, seen) = (format!("GET /api/v1/namespaces/{name}"), looks.clone());
+        let script = move |what: &str| match what {
+            _ if what.ends_with(" watch") => Fate::Late(Duration::from_secs(3)),
+            _ if what == look => {
+                seen.store(true, Ordering::Relaxed);
+                Fate::Late(Duration::from_secs(1))
+            }
+            _ => Fate::Pass,
+        };
+        let proxy = Proxy::scripted(world.controller_client().await, script).await.unwrap();
+        let controller = world.controller_behind(&proxy.url());
+        world.create_profile(&name, "a@example.com").await;
+        until("the controller is at work", async || looks.load(Ordering::Relaxed).then_some(())).await;
+        world.patch_spec(&name, json!({ "owner": { "name": "b@example.com" } })).await;
+        let profile = world.ready(&name).await;
+        world.assert_in_place(&profile).await;
+        drop(controller);
     });
 }
