@@ -2,7 +2,7 @@
 //!
 //! The ServiceAccount is annotated with the role, and the role's trust policy lets that ServiceAccount in. A trust policy often
 //! has other users, and IAM offers no way to change it only if it has not changed: [`policy`] touches one entry of it and
-//! nothing else, [`trust`] takes care of what IAM does not.
+//! nothing else, `trust` takes care of what IAM does not.
 
 mod arn;
 mod errors;
