@@ -61,7 +61,7 @@ impl Builder {
         self
     }
 
-    /// One more flag for kube-apiserver, as `--flag=value`.
+    /// One more flag for kube-apiserver, as `--flag=value`, in place of a flag of that name which it would have.
     #[must_use]
     pub fn api_server_flag(mut self, flag: impl Into<String>) -> Self {
         self.api_server_flags.push(flag.into());

@@ -58,6 +58,7 @@ impl ControlPlane {
 
         let component = |name, flags| Component::new(name, assets.program(name), flags, folder.path());
         let mut flags = api_server_arguments(&ports, folder.path());
+        flags.retain(|ours| api_server_flags.iter().all(|given| flag_name(given) != flag_name(ours)));
         flags.extend_from_slice(api_server_flags);
         let control_plane = ControlPlane {
             controller_manager: component(
@@ -243,6 +244,10 @@ fn api_server_arguments(ports: &Ports, folder: &Path) -> Vec<String> {
         "--max-mutating-requests-inflight=2000".to_owned(),
         "--profiling=false".to_owned(),
     ]
+}
+
+fn flag_name(flag: &str) -> &str {
+    flag.split_once('=').map_or(flag, |(name, _)| name)
 }
 
 fn controller_manager_arguments(folder: &Path) -> Vec<String> {

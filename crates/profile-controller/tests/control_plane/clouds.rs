@@ -1,6 +1,7 @@
 //! A cluster, its controller and clouds, for tests of plugins. Most share one ([`shared`]) and keep to Profiles, roles and
 //! service accounts of their own.
 
+use dev_cluster::Cluster;
 use kube::ResourceExt;
 use mock_clouds::{Aws, Gcp};
 use profile_api::{GrantState, Profile, ProfileSpec, Subject, names};
@@ -34,17 +35,26 @@ pub(crate) async fn shared() -> &'static Clouds {
 
 impl Clouds {
     pub(crate) async fn start() -> Self {
+        Self::with(Cluster::builder()).await
+    }
+
+    /// The same on a cluster with other contents.
+    pub(crate) async fn with(cluster: dev_cluster::Builder) -> Self {
         let aws = Aws::start().await.expect("AWS");
         let gcp = Gcp::start().await.expect("Google Cloud");
-        Self { world: World::start().await, aws, gcp }
+        Self { world: World::with(cluster).await, aws, gcp }
+    }
+
+    /// Starts a controller with credentials for the clouds, which is told the issuer of the cluster.
+    pub(crate) fn controller(&self, flags: &[&str]) -> Controller {
+        let issuer = format!("--eks-oidc-issuer=https://{ISSUER}");
+        self.controller_without_issuer(&[&[issuer.as_str()], flags].concat())
     }
 
     /// Starts a controller with credentials for the clouds.
-    pub(crate) fn controller(&self, flags: &[&str]) -> Controller {
+    pub(crate) fn controller_without_issuer(&self, flags: &[&str]) -> Controller {
         let endpoint = format!("--gke-iam-endpoint={}", self.gcp.url());
-        let issuer = format!("--eks-oidc-issuer=https://{ISSUER}");
-        let flags: Vec<&str> =
-            [endpoint.as_str(), &issuer].into_iter().chain(flags.iter().copied()).collect();
+        let flags: Vec<&str> = [endpoint.as_str()].into_iter().chain(flags.iter().copied()).collect();
         let environment = self.aws.environment().into_iter().chain(self.gcp.environment());
         self.world.controller_in(environment, &flags)
     }

@@ -23,6 +23,7 @@ mod ownership;
 mod plugins_aws;
 mod plugins_crashes;
 mod plugins_gcp;
+mod plugins_issuer;
 mod quota;
 mod request_counts;
 mod retries;
