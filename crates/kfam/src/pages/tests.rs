@@ -157,12 +157,17 @@ async fn what_somebody_is_called_is_never_part_of_a_page() {
 #[tokio::test]
 async fn every_answer_says_what_a_page_may_load_and_who_may_frame_it() {
     let pages = pages();
-    for (user, path) in
-        [("ed", "/kfam/ui/"), ("ed", "/kfam/ui/nothing-here"), ("", "/kfam/ui/"), ("ed", "/kfam/ui/assets/x.js")]
-    {
+    for (user, path) in [
+        ("ed", "/kfam/ui/"),
+        ("ed", "/kfam/ui/nothing-here"),
+        ("", "/kfam/ui/"),
+        ("ed", "/kfam/ui/assets/x.js"),
+    ] {
         let page = get(&pages, user, path).await;
         let policy = page.headers["content-security-policy"].to_str().unwrap();
-        for part in ["default-src 'none'", "script-src 'self'", "frame-ancestors 'self'", "form-action 'self'"] {
+        for part in
+            ["default-src 'none'", "script-src 'self'", "frame-ancestors 'self'", "form-action 'self'"]
+        {
             assert!(policy.split("; ").any(|it| it == part), "{path}: {policy}");
         }
         assert!(!policy.contains("unsafe"), "{policy}");
@@ -180,8 +185,7 @@ async fn what_a_page_loads_is_there_and_may_be_kept_for_ever() {
     let pages = pages();
     let home = get(&pages, "ed", "/kfam/ui/").await;
     assert_eq!(home.headers["cache-control"], "no-store");
-    let links: Vec<&str> =
-        home.text.split('"').filter(|text| text.starts_with("/kfam/ui/assets/")).collect();
+    let links: Vec<&str> = home.text.split('"').filter(|text| text.starts_with("/kfam/ui/assets/")).collect();
     assert!(links.len() >= 3, "{links:?}");
     for link in links {
         let asset = get(&pages, "ed", link).await;
@@ -189,7 +193,10 @@ async fn what_a_page_loads_is_there_and_may_be_kept_for_ever() {
         assert!(asset.headers["cache-control"].to_str().unwrap().contains("immutable"), "{link}");
         assert!(!asset.text.is_empty());
     }
-    assert_eq!(get(&pages, "ed", "/kfam/ui/assets/style-000000000000.css").await.status, StatusCode::NOT_FOUND);
+    assert_eq!(
+        get(&pages, "ed", "/kfam/ui/assets/style-000000000000.css").await.status,
+        StatusCode::NOT_FOUND
+    );
 }
 
 #[tokio::test]
