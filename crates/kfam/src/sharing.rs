@@ -82,7 +82,7 @@ impl Sharer {
     }
 
     /// Takes a role away from a subject.
-    pub(crate) async fn remove(&self, sharing: &Sharing) -> Result<(), ApiError> {
+    pub(crate) async fn remove(self: &Arc<Self>, sharing: &Sharing) -> Result<(), ApiError> {
         let _guard = self.hold(sharing).await;
         let mut removed = false;
         // The last look makes sure that nobody added half of it in the meantime.
@@ -93,7 +93,12 @@ impl Sharer {
             if bindings.is_empty() && policies.is_empty() {
                 return if removed { Ok(()) } else { Err(found.nothing_to_remove(sharing)) };
             }
-            self.try_remove(&sharing.namespace, &bindings, &policies).await?;
+            if let Err(error) = self.try_remove(&sharing.namespace, &bindings, &policies).await {
+                if error.status.is_server_error() {
+                    bindings.iter().for_each(|it| self.undo_later(sharing.clone(), it.name_any()));
+                }
+                return Err(error);
+            }
             removed = true;
         }
         Err(contended())
@@ -140,7 +145,7 @@ impl Sharer {
         }
         let binding = match existing {
             Some(binding) => binding.clone(),
-            None => match self.create_binding(sharing, &name).await? {
+            None => match self.create_binding(sharing, &name, policy.is_some()).await? {
                 Some(binding) => binding,
                 None => return Ok(Attempt::LookAgain),
             },
@@ -148,15 +153,19 @@ impl Sharer {
         let Some(policy) = policy else {
             return Ok(Attempt::Done(shared));
         };
-        let created = match self.cluster.create_policy(&policy).await {
-            Ok(Created::Done(_)) => Ok(()),
+        let (error, may_follow) = match self.cluster.create_policy(&policy).await {
+            Ok(Created::Done(_)) => (None, false),
             Ok(Created::Exists) => return Ok(Attempt::LookAgain),
-            Ok(Created::NoNamespace) => Err(not_ready(namespace)),
-            Ok(Created::Unknown(error)) | Err(error) => Err(error),
+            Ok(Created::NoNamespace) => (Some(not_ready(namespace)), false),
+            Ok(Created::Unknown(error)) => (Some(error), true),
+            Err(error) => (Some(error), false),
         };
-        if let Err(error) = created {
+        if let Some(error) = error {
             if existing.is_none() {
-                self.undo(sharing.clone(), name).await;
+                self.undo(sharing, &name).await;
+            }
+            if may_follow {
+                self.undo_later(sharing.clone(), name);
             }
             return Err(error);
         }
@@ -169,11 +178,12 @@ impl Sharer {
         Ok(Attempt::LookAgain)
     }
 
-    /// `None` when there is one of that name now.
+    /// `None` when there is one of that name now. `is_half`: it is not everything that there should be.
     async fn create_binding(
         self: &Arc<Self>,
         sharing: &Sharing,
         name: &str,
+        is_half: bool,
     ) -> Result<Option<RoleBinding>, ApiError> {
         let Sharing { subject, role, namespace } = sharing;
         let asked = self.index.moment();
@@ -187,7 +197,10 @@ impl Sharer {
             Created::Exists => Ok(None),
             Created::NoNamespace => Err(not_ready(namespace)),
             Created::Unknown(error) => {
-                self.undo_later(sharing.clone(), name.to_owned());
+                // If it was created it stands alone; where nothing else belongs to it, it is whole.
+                if is_half {
+                    self.undo_later(sharing.clone(), name.to_owned());
+                }
                 Err(error)
             }
         }
@@ -223,16 +236,15 @@ impl Sharer {
     }
 
     /// Removes the half of a binding that could not be completed; later, if not now.
-    async fn undo(self: &Arc<Self>, sharing: Sharing, name: String) {
-        if let Err(error) = self.remove_half(&sharing, &name).await {
-            warn!(
-                namespace = sharing.namespace,
-                name, "half of a binding is left, trying again: {}", error.message
-            );
-            self.undo_later(sharing, name);
+    async fn undo(self: &Arc<Self>, sharing: &Sharing, name: &str) {
+        if let Err(error) = self.remove_half(sharing, name).await {
+            let namespace = &sharing.namespace;
+            warn!(namespace, name, "half of a binding is left, trying again: {}", error.message);
+            self.undo_later(sharing.clone(), name.to_owned());
         }
     }
 
+    /// Looks in a while whether half of a binding is there, as a request that was not answered may leave it, and removes it.
     fn undo_later(self: &Arc<Self>, sharing: Sharing, name: String) {
         let sharer = self.clone();
         tokio::spawn(async move {
@@ -257,19 +269,22 @@ impl Sharer {
         });
     }
 
-    /// Removes a RoleBinding that has no policy though it should have one; one that was completed since stays.
+    /// Removes one of two objects of a name that the other does not go with. What was completed since stays.
     async fn remove_half(&self, sharing: &Sharing, name: &str) -> Result<(), ApiError> {
-        let found = self.look(&sharing.namespace).await?;
-        let half = found
-            .bindings
-            .iter()
-            .find(|binding| binding.name_any() == name && is_of(binding, &sharing.subject, sharing.role));
-        match half {
-            Some(half) if found.policies.is_some() && !found.has_policy(name) => {
-                self.try_remove(&sharing.namespace, &[half], &[]).await
-            }
-            _ => Ok(()),
+        let Sharing { subject, role, namespace } = sharing;
+        if contributor_policy(namespace, name, subject, *role, &self.config).is_none() {
+            // A RoleBinding alone is all that there should be.
+            return Ok(());
         }
+        let found = self.look(namespace).await?;
+        let bindings = found.bindings_of(sharing);
+        let policies = found.policies_of(sharing, &bindings);
+        let bindings: Vec<_> = bindings.into_iter().filter(|it| it.name_any() == name).collect();
+        let policies: Vec<_> = policies.into_iter().filter(|it| it.name_any() == name).collect();
+        if found.policies.is_some() && bindings.len() != policies.len() {
+            return self.try_remove(namespace, &bindings, &policies).await;
+        }
+        Ok(())
     }
 }
 

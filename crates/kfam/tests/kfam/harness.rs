@@ -97,11 +97,33 @@ impl World {
 
     /// Starts access management with Kubeflow's flags and further ones, and waits until it listens.
     pub(crate) async fn kfam(&self, flags: &[&str]) -> Kfam {
+        self.kfam_with(&self.kubeconfig, flags).await
+    }
+
+    /// A client that is to the API server what access management is.
+    pub(crate) async fn kfam_client(&self) -> Client {
+        self.cluster.service_account(NAMESPACE, SERVICE_ACCOUNT).await.expect("a client")
+    }
+
+    /// Starts access management with the API server at another address.
+    pub(crate) async fn kfam_behind(&self, url: &str) -> Kfam {
+        let kubeconfig = self.cluster.folder().join(unique("proxy")).with_extension("kubeconfig");
+        let content = json!({
+            "apiVersion": "v1", "kind": "Config", "current-context": "proxy",
+            "contexts": [{ "name": "proxy", "context": { "cluster": "proxy", "user": "nobody" } }],
+            "clusters": [{ "name": "proxy", "cluster": { "server": url } }],
+            "users": [{ "name": "nobody", "user": {} }],
+        });
+        std::fs::write(&kubeconfig, content.to_string()).expect("a kubeconfig");
+        self.kfam_with(&kubeconfig, &[]).await
+    }
+
+    async fn kfam_with(&self, kubeconfig: &Path, flags: &[&str]) -> Kfam {
         let log = self.cluster.folder().join(unique("kfam")).with_extension("log");
         let mut command = Command::new(env!("CARGO_BIN_EXE_kfam"));
         command.args(["-cluster-admin", ADMIN, "-userid-header", "kubeflow-userid", "-userid-prefix", ""]);
         command.args(["--bind-address=127.0.0.1:0", "--log-format=json"]).args(flags);
-        let process = self.cluster.run(command.env("KUBECONFIG", &self.kubeconfig), &log);
+        let process = self.cluster.run(command.env("KUBECONFIG", kubeconfig), &log);
         let mut kfam = Kfam {
             process: process.expect("starting kfam"),
             log,

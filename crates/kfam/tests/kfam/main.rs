@@ -6,12 +6,14 @@ mod harness;
 
 mod calls;
 mod concurrency;
+mod failing_requests;
 mod fuzz;
 mod identity;
 mod openapi;
 mod operation;
 mod outage;
 mod profiles;
+mod reads_after_writes;
 mod reference;
 mod sharing;
 mod visibility;
