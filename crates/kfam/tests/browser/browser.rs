@@ -130,9 +130,18 @@ impl Browser {
         until_ok(css, async || self.client.find(Locator::Css(css)).await).await
     }
 
-    /// Clicks on what has a text: a link or a button.
+    /// Goes to a page by the menu.
+    pub(crate) async fn menu(&self, text: &str) {
+        self.click_in("nav", text).await;
+    }
+
+    /// Clicks on what has a text: a link or a button of the page's content.
     pub(crate) async fn click(&self, text: &str) {
-        let path = format!("//*[self::a or self::button][normalize-space(.)='{text}']");
+        self.click_in("main", text).await;
+    }
+
+    async fn click_in(&self, part: &str, text: &str) {
+        let path = format!("//{part}//*[self::a or self::button][normalize-space(.)='{text}']");
         until_ok(&format!("clicking {text:?}"), async || {
             self.client.find(Locator::XPath(&path)).await?.click().await
         })

@@ -118,7 +118,7 @@ async fn sees_nothing(browser: &Browser, eve: &str, name: &str) {
 
 async fn searches(browser: &Browser, name: &str, jane: &str) {
     browser.be(ADMIN).await;
-    browser.click("All Profiles").await;
+    browser.menu("All Profiles").await;
     browser.fill("#q", &jane.to_uppercase()).await;
     browser.click("Search").await;
     browser.shows("main > [role=status]", "1 Profile").await;
