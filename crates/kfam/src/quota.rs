@@ -8,7 +8,7 @@ use profile_api::Quantity;
 pub(crate) struct Limit {
     /// Name of the resource, for people.
     pub(crate) label: String,
-    /// How much is used, as Kubernetes writes it.
+    /// How much is used.
     pub(crate) used: String,
     /// How much is allowed.
     pub(crate) hard: String,
@@ -26,7 +26,13 @@ pub(crate) fn limits(quota: ResourceQuota, prefix: &str) -> Vec<Limit> {
     let lines = hard.into_iter().enumerate().map(|(number, (resource, hard))| {
         let used = used.get(&resource).map_or_else(|| "0".to_owned(), |used| used.0.clone());
         let percent = percent(&used, &hard.0);
-        Limit { label: label(&resource), used, hard: hard.0, percent, id: format!("{prefix}-limit-{number}") }
+        Limit {
+            label: label(&resource),
+            used: shown(&used),
+            hard: shown(&hard.0),
+            percent,
+            id: format!("{prefix}-limit-{number}"),
+        }
     });
     lines.collect()
 }
@@ -43,6 +49,12 @@ fn percent(used: &str, hard: &str) -> u8 {
     }
     let percent = used.saturating_mul(100).div_euclid(hard).saturating_add(1);
     u8::try_from(percent).unwrap_or(100).min(99)
+}
+
+/// Thousandths as people write them: `3500m` is 3.5.
+fn shown(quantity: &str) -> String {
+    let milli = quantity.strip_suffix('m').and_then(|number| number.parse::<u32>().ok());
+    milli.map_or_else(|| quantity.to_owned(), |milli| (f64::from(milli) / 1000.0).to_string())
 }
 
 fn label(resource: &str) -> String {
@@ -90,14 +102,14 @@ mod tests {
     fn lines_say_what_is_meant_in_words() {
         let quota: ResourceQuota = serde_json::from_value(json!({
             "spec": { "hard": { "cpu": "4", "requests.nvidia.com/gpu": "1", "memory": "4Gi" } },
-            "status": { "hard": { "cpu": "4" }, "used": { "cpu": "2" } },
+            "status": { "hard": { "cpu": "4" }, "used": { "cpu": "2500m" } },
         }))
         .unwrap();
         let lines: Vec<String> = limits(quota, "x")
             .into_iter()
             .map(|it| format!("{} {} of {} {}%", it.label, it.used, it.hard, it.percent))
             .collect();
-        assert_eq!(lines, ["CPU 2 of 4 51%", "Memory 0 of 4Gi 0%", "nvidia.com/gpu 0 of 1 0%"]);
+        assert_eq!(lines, ["CPU 2.5 of 4 63%", "Memory 0 of 4Gi 0%", "nvidia.com/gpu 0 of 1 0%"]);
         assert!(limits(ResourceQuota::default(), "x").is_empty());
     }
 }

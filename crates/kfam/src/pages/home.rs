@@ -13,7 +13,6 @@ use super::{
     form::{Asked, asked},
     pager::Pager,
     visitor::Visitor,
-    words::role_text,
 };
 use crate::{app::App, error::ApiError, index::ProfileEntry, overview::Limits};
 

@@ -177,7 +177,7 @@ impl Browser {
 
     /// Shows pages as on a screen of this width.
     pub(crate) async fn be_wide(&self, width: u32) {
-        let size = json!({ "width": width, "height": 700, "deviceScaleFactor": 1, "mobile": false });
+        let size = json!({ "width": width, "height": 420, "deviceScaleFactor": 1, "mobile": false });
         self.chromium("Emulation.setDeviceMetricsOverride", size).await;
     }
 

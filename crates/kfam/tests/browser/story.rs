@@ -84,7 +84,7 @@ async fn shares(browser: &Browser, jane: &str, joe: &str, name: &str) {
     browser.shows("tbody", joe).await;
     browser.be(joe).await;
     browser.shows(".cards", name).await;
-    browser.shows(".cards", "Shared with you: edit").await;
+    browser.shows(".cards", "Shared with you as edit").await;
     browser.click(name).await;
     browser.shows("tbody", joe).await;
     assert!(!browser.has("main form").await, "joe may not share it");
@@ -98,7 +98,7 @@ async fn changes_the_role(browser: &Browser, jane: &str, joe: &str, name: &str) 
     browser.click(&format!("Save the role of {joe}")).await;
     browser.shows("main", "The role is changed.").await;
     browser.be(joe).await;
-    browser.shows(".cards", "Shared with you: view").await;
+    browser.shows(".cards", "Shared with you as view").await;
 }
 
 async fn sees_nothing(browser: &Browser, eve: &str, name: &str) {
