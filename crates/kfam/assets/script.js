@@ -39,8 +39,13 @@ const follow = async () => {
       if (!news || (typing && part.contains(typing))) continue;
       if (part.innerHTML !== news.innerHTML) part.replaceChildren(...news.childNodes);
     }
-    if (!fresh.querySelector("[data-live]")) return;
+    again(fresh.querySelector("[data-live]"));
+    return;
   }
-  setTimeout(follow, 1000);
+  setTimeout(follow, 5000);
 };
-if (document.querySelector("[data-live]")) setTimeout(follow, 500);
+// The page says how many seconds to wait, if there is something to wait for.
+const again = (live) => {
+  if (live) setTimeout(follow, 1000 * Number(live.dataset.live));
+};
+again(document.querySelector("[data-live]"));

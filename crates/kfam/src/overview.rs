@@ -12,11 +12,22 @@ use crate::{
     quota::{self, Limit},
     service::{BindingQuery, Service, is_user_binding, no_profile},
     sharing::Shared,
-    wire::WireBinding,
+    wire::{Sharing, WireBinding},
 };
 
 /// How long a page waits for a quota; without it the page is of use too.
 const QUOTA_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// After how many seconds a page looks again: soon while a Profile is being set up or deleted, later when something has to be done
+/// about it first.
+pub(crate) fn look_again_after(profile: &ProfileEntry) -> Option<u8> {
+    match profile.ready {
+        _ if profile.terminating => Some(2),
+        None => Some(1),
+        Some(false) => Some(10),
+        Some(true) => None,
+    }
+}
 
 /// A namespace that a user has something to do with.
 pub(crate) struct Membership {
@@ -132,13 +143,29 @@ impl Service {
     /// Gives somebody another role. The new one is given before the old one is taken, so that they are never shut out.
     ///
     /// # Errors
-    /// When it is not valid, not allowed, or the API server does not do it. Then they may have both roles, which is to be seen.
+    /// When it is not valid, not allowed, they do not have the old role (any more), or the API server does not do it. Then they may
+    /// have both roles, which is to be seen.
     pub(crate) async fn change_role(
         &self,
         caller: &Caller,
         binding: WireBinding,
         to: Role,
     ) -> Result<Shared, ApiError> {
+        let Sharing { subject, role, namespace } = binding.clone().check()?;
+        let has_it = |it: &Arc<Binding>| {
+            it.kind == subject.kind()
+                && *it.user == *subject.name()
+                && it.user_namespace.as_deref() == subject.namespace()
+                && it.role == role
+        };
+        // Somebody else may have changed it since the page was made. Whoever may not decide over it is told that.
+        if self.namespace(caller, &namespace)?.may_share
+            && !self.index().bindings_in(&namespace).iter().any(has_it)
+        {
+            let message =
+                format!("{} does not have the role {role} in {namespace}: look again", subject.name());
+            return Err(ApiError::not_found(message));
+        }
         let mut wanted = binding.clone();
         to.as_str().clone_into(&mut wanted.role_ref.name);
         if wanted == binding {

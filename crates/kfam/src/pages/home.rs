@@ -14,7 +14,12 @@ use super::{
     pager::Pager,
     visitor::Visitor,
 };
-use crate::{app::App, error::ApiError, index::ProfileEntry, overview::Limits};
+use crate::{
+    app::App,
+    error::ApiError,
+    index::ProfileEntry,
+    overview::{Limits, look_again_after},
+};
 
 /// How many quotas are read at a time.
 const QUOTAS_AT_A_TIME: usize = 10;
@@ -25,7 +30,7 @@ struct HomePage {
     chrome: Chrome,
     rows: Vec<Row>,
     pages: Pager,
-    live: bool,
+    live: Option<u8>,
 }
 
 struct Row {
@@ -56,7 +61,7 @@ pub(super) async fn home(
         Row { profile: it.profile, owner: it.owner, role: it.role, limits }
     });
     let rows: Vec<Row> = rows.buffered(QUOTAS_AT_A_TIME).collect().await;
-    let live = rows.iter().any(|row| row.profile.ready != Some(true) || row.profile.terminating);
+    let live = rows.iter().filter_map(|row| look_again_after(&row.profile)).min();
     show(&HomePage {
         chrome: Chrome::new(Some(&visitor), "home").with(Flash::parse(&done)),
         rows,

@@ -19,7 +19,7 @@ use crate::{
     app::App,
     error::ApiError,
     index::{Binding, ProfileEntry},
-    overview::Limits,
+    overview::{Limits, look_again_after},
 };
 
 const KINDS: [SubjectKind; 3] = [SubjectKind::User, SubjectKind::Group, SubjectKind::ServiceAccount];
@@ -34,7 +34,7 @@ struct NamespacePage {
     limits: Limits,
     people: Vec<Listed>,
     may_share: bool,
-    live: bool,
+    live: Option<u8>,
     given: Person,
     problem: Option<String>,
 }
@@ -148,17 +148,19 @@ fn path(namespace: &str) -> String {
 async fn page(app: &App, visitor: &Visitor, name: &str) -> Result<NamespacePage, ApiError> {
     let view = app.service().namespace(&visitor.caller, name)?;
     let limits = app.service().limits(&view.profile).await;
-    let people = view.bindings.into_iter().map(|binding| {
+    let people = view.bindings.iter().cloned().map(|binding| {
         let is_caller = crate::service::is_user_binding(&binding, visitor.user());
         Listed { binding, is_caller }
     });
+    // Word of the owner's access may come a moment after word that all is in place.
+    let late = (view.bindings.is_empty() && view.profile.ready == Some(true)).then_some(1);
     Ok(NamespacePage {
         chrome: Chrome::new(Some(visitor), ""),
         limits,
         people: people.collect(),
         // Until then there is nothing to share.
         may_share: view.may_share && view.profile.ready.is_some(),
-        live: view.profile.ready != Some(true) || view.profile.terminating,
+        live: look_again_after(&view.profile).or(late),
         profile: view.profile,
         given: Person::default(),
         problem: None,

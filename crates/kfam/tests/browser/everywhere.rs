@@ -151,6 +151,7 @@ async fn share(browser: &Browser) {
         browser.shows("tbody", name).await;
     }
     browser.be(ANN).await;
+    browser.shows(".cards", "3.5 of 8").await;
     browser.go("/kfam/ui/namespaces/archive").await;
     browser.shows("#status", "Not ready").await;
 }
