@@ -1,28 +1,42 @@
 //! Programs that tests need and that come as packages of Debian and Ubuntu.
 
-use std::{path::Path, process::Command};
+use std::{env, process::Command};
 
 use anyhow::{Context, ensure};
 
-/// Packages, each with a file by which it is known to be there.
-const PACKAGES: [(&str, &str); 1] = [("faketime", "/usr/bin/faketime")];
+/// Packages, each with a program by which it is known to be there.
+const PACKAGES: [(&str, &str); 4] =
+    [("faketime", "faketime"), ("chromium", "chromium"), ("chromium-driver", "chromedriver"), ("npm", "npm")];
 
 /// Installs the packages that are missing.
 ///
 /// # Errors
 /// When that is not possible, with what is to be installed by hand.
 pub(crate) fn install_missing() -> anyhow::Result<()> {
-    let missing = PACKAGES.into_iter().filter(|(_, file)| !Path::new(file).exists());
-    let missing: Vec<&str> = missing.map(|(package, _)| package).collect();
+    install(&PACKAGES)
+}
+
+/// Installs those of some packages, each with a program of it, that are missing.
+///
+/// # Errors
+/// As [`install_missing`].
+pub(crate) fn install(packages: &[(&'static str, &str)]) -> anyhow::Result<()> {
+    let missing = packages.iter().filter(|(_, program)| !is_there(program));
+    let missing: Vec<&str> = missing.map(|(package, _)| *package).collect();
     if missing.is_empty() {
         return Ok(());
     }
-    eprintln!("Installing what the tests need: {}", missing.join(" "));
+    eprintln!("Installing what is needed: {}", missing.join(" "));
     apt_get(&["update", "-qq"])
         .and_then(|()| {
             apt_get(&[&["install", "-y", "-qq", "--no-install-recommends"], missing.as_slice()].concat())
         })
-        .with_context(|| format!("the tests need {}: install it and try again", missing.join(" ")))
+        .with_context(|| format!("{} is needed: install it and try again", missing.join(" ")))
+}
+
+fn is_there(program: &str) -> bool {
+    env::var_os("PATH")
+        .is_some_and(|path| env::split_paths(&path).any(|folder| folder.join(program).is_file()))
 }
 
 /// As root, or by way of sudo.

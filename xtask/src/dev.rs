@@ -1,4 +1,4 @@
-//! `cargo xtask dev`: the controller at work, for somebody who has just cloned the repository.
+//! `cargo xtask dev`: the controller and access management at work, for somebody who has just cloned the repository.
 
 use std::{
     fs,
@@ -15,39 +15,46 @@ use kube::{
 use profile_api::Profile;
 use tokio::signal::ctrl_c;
 
-use crate::{cluster, story};
+use crate::{cluster, self_serve::SelfServe, story};
 
 const SAMPLE: &str = "manifests/samples/profile.yaml";
+/// What access management may do; here it has a process of its own, but the controller's ServiceAccount as in its pod.
+const KFAM_MANIFESTS: [&str; 2] =
+    ["manifests/components/kfam/role.yaml", "manifests/components/kfam/role-binding.yaml"];
 pub(crate) const SYSTEM_NAMESPACE: &str = "profiles-system";
 pub(crate) const SERVICE_ACCOUNT: &str = "profiles-controller-service-account";
 
-/// Start a control plane and the controller, and show what a sample Profile becomes
+/// Start a control plane, the controller and access management, and show what a sample Profile becomes
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// End with success once the sample Profile is ready, instead of staying until Ctrl-C
     #[arg(long)]
     once: bool,
-    /// Use the cluster of the current kubeconfig: the CRD, the roles and the sample are applied there, and stay
+    /// Use the cluster of the current kubeconfig, with the controller alone: the CRD, the roles and the sample are applied there,
+    /// and stay
     #[arg(long)]
     existing: bool,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let assets = Assets::find()?;
-    let controller = build_controller()?;
+    let (controller, kfam) = build()?;
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(async {
         if args.existing {
             in_existing(&assets, &controller, args.once).await
         } else {
-            in_own(&assets, &controller, args.once).await
+            in_own(&assets, &controller, &kfam, args.once).await
         }
     })
 }
 
 /// In a control plane of its own, with the controller under its own role.
-async fn in_own(assets: &Assets, controller: &Path, once: bool) -> anyhow::Result<()> {
+async fn in_own(assets: &Assets, controller: &Path, kfam: &Path, once: bool) -> anyhow::Result<()> {
     let cluster = cluster::start(assets).await?;
+    for file in KFAM_MANIFESTS {
+        cluster.apply(&fs::read_to_string(crate::root().join(file))?).await?;
+    }
     let kubeconfig = cluster.service_account_kubeconfig(SYSTEM_NAMESPACE, SERVICE_ACCOUNT).await?;
     let log = cluster.folder().join("controller.log");
     eprintln!("Starting the controller as ServiceAccount {SYSTEM_NAMESPACE}/{SERVICE_ACCOUNT}\n");
@@ -56,11 +63,15 @@ async fn in_own(assets: &Assets, controller: &Path, once: bool) -> anyhow::Resul
     if shown.is_err() {
         eprintln!("The log of the controller:\n{}", fs::read_to_string(&log).unwrap_or_default());
     }
-    shown?;
+    let sample = shown?;
+    let users = [sample.spec.owner.name.clone()];
+    let self_serve = SelfServe::start(&cluster, kfam, &kubeconfig, &users).await?;
+    self_serve.check(&users[0], &sample.name_any()).await?;
+    println!("\nAccess management shows it to {}", users[0]);
     if !once {
-        stay(assets, &cluster, &log).await?;
+        stay(assets, &cluster, &self_serve, &log).await?;
     }
-    drop(running);
+    drop((running, self_serve));
     Ok(())
 }
 
@@ -84,11 +95,14 @@ async fn in_existing(assets: &Assets, controller: &Path, once: bool) -> anyhow::
     Ok(())
 }
 
-fn build_controller() -> anyhow::Result<PathBuf> {
-    eprintln!("Building the controller");
-    let status = crate::cargo().args(["build", "--quiet", "-p", "profile-controller"]).status()?;
-    ensure!(status.success(), "building the controller failed");
-    Ok(crate::target_folder()?.join("debug/profile-controller"))
+/// The controller and access management.
+fn build() -> anyhow::Result<(PathBuf, PathBuf)> {
+    eprintln!("Building the controller and access management");
+    let status =
+        crate::cargo().args(["build", "--quiet", "-p", "profile-controller", "-p", "kfam"]).status()?;
+    ensure!(status.success(), "building them failed");
+    let folder = crate::target_folder()?.join("debug");
+    Ok((folder.join("profile-controller"), folder.join("kfam")))
 }
 
 /// With the header that Kubeflow's manifests set, and no fixed ports.
@@ -100,7 +114,7 @@ fn controller_command(binary: &Path) -> Command {
 }
 
 /// Creates the sample Profile and shows the objects as they appear, until it is ready.
-async fn show(client: Client) -> anyhow::Result<()> {
+async fn show(client: Client) -> anyhow::Result<Profile> {
     let text = fs::read_to_string(crate::root().join(SAMPLE))?;
     let sample: Profile = serde_saphyr::from_str(&text).with_context(|| SAMPLE.to_owned())?;
     let name = sample.name_any();
@@ -108,11 +122,13 @@ async fn show(client: Client) -> anyhow::Result<()> {
     let story = story::Story::begin(client.clone(), &name);
     let profiles: Api<Profile> = Api::all(client);
     profiles.patch(&name, &PatchParams::apply("xtask-dev"), &Patch::Apply(&sample)).await?;
-    story.tell_until_ready().await
+    story.tell_until_ready().await?;
+    Ok(sample)
 }
 
-async fn stay(assets: &Assets, cluster: &Cluster, log: &Path) -> anyhow::Result<()> {
-    println!("\nThe cluster and the controller stay until Ctrl-C. In another terminal:\n");
+async fn stay(assets: &Assets, cluster: &Cluster, pages: &SelfServe, log: &Path) -> anyhow::Result<()> {
+    println!("\nIn a browser, where you choose who you are:\n\n  {}", pages.url());
+    println!("\nAll of it stays until Ctrl-C. In another terminal:\n");
     println!("{}", cluster::how_to_use(assets, cluster));
     println!("  tail -f {}", log.display());
     ctrl_c().await.context("waiting for Ctrl-C")

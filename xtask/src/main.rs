@@ -5,6 +5,8 @@ mod cluster;
 mod debian;
 mod dev;
 mod gen_crd;
+mod screenshots;
+mod self_serve;
 mod story;
 mod test;
 
@@ -28,6 +30,7 @@ enum Task {
     Test(test::Args),
     Bench(bench::Args),
     GenCrd(gen_crd::Args),
+    Screenshots(screenshots::Args),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -37,6 +40,7 @@ fn main() -> anyhow::Result<()> {
         Task::Test(args) => test::run(&args),
         Task::Bench(args) => bench::run(&args),
         Task::GenCrd(args) => gen_crd::run(&args),
+        Task::Screenshots(args) => screenshots::run(&args),
     }
 }
 

@@ -26,6 +26,7 @@ use crate::{
     error::{ApiError, Failure},
     identity::IdentityConfig,
     metrics::Metrics,
+    pages,
     service::Service,
 };
 
@@ -74,6 +75,7 @@ impl App {
 pub fn router(app: Arc<App>) -> Router {
     // Work is bounded; what tells how the service is, is not, so that it can be asked when there is too much work.
     let work = api::router()
+        .merge(pages::router())
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(app.clone(), bounded))
@@ -86,6 +88,7 @@ pub fn router(app: Arc<App>) -> Router {
         .merge(work)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn_with_state(app.clone(), pages::for_people))
         .layer(middleware::from_fn_with_state(app.clone(), measured))
         .with_state(app)
 }
@@ -160,7 +163,7 @@ fn method_label(method: &Method) -> &'static str {
     }
 }
 
-fn cross_site() -> Response {
+pub(crate) fn cross_site() -> Response {
     let message = "a page of another site sent this request, which it may not: use the dashboard";
     ApiError::new(StatusCode::FORBIDDEN, "CrossSite", message).into_response()
 }

@@ -36,6 +36,10 @@ pub enum Action {
     Share(Role),
     /// See bindings.
     ReadBindings,
+    /// See how a Profile is: its owner, whether it is ready, its limits.
+    SeeProfile,
+    /// See how all Profiles are.
+    SeeAllProfiles,
     /// Learn whether a user is a cluster admin.
     AskClusterAdmin,
 }
@@ -71,6 +75,9 @@ pub fn authorise(party: Party, action: Action, standing: Standing) -> Result<Sco
     match (action, party) {
         (Action::ReadBindings, Party::User) => Ok(Scope::Own),
         (Action::ReadBindings, _) => Ok(Scope::All),
+        (Action::SeeProfile, Party::User) if standing.owner || standing.role.is_some() => Ok(Scope::All),
+        (Action::SeeProfile | Action::SeeAllProfiles, Party::User) => Err(Denial::NotYours),
+        (Action::SeeProfile | Action::SeeAllProfiles, _) => Ok(Scope::All),
         (Action::AskClusterAdmin, Party::User) if standing.owner => Ok(Scope::Own),
         (Action::AskClusterAdmin, Party::User) => Err(Denial::NotYours),
         (Action::AskClusterAdmin, _) => Ok(Scope::All),
@@ -124,6 +131,12 @@ mod tests {
             (Action::ReadBindings, Dashboard, "++++++"),
             (Action::ReadBindings, ClusterAdmin, "++++++"),
             (Action::ReadBindings, User, "oooooo"),
+            (Action::SeeProfile, Dashboard, "++++++"),
+            (Action::SeeProfile, ClusterAdmin, "++++++"),
+            (Action::SeeProfile, User, "y+++++"),
+            (Action::SeeAllProfiles, Dashboard, "++++++"),
+            (Action::SeeAllProfiles, ClusterAdmin, "++++++"),
+            (Action::SeeAllProfiles, User, "yyyyyy"),
             (Action::AskClusterAdmin, Dashboard, "++++++"),
             (Action::AskClusterAdmin, ClusterAdmin, "++++++"),
             (Action::AskClusterAdmin, User, "yooyyy"),

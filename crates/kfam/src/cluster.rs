@@ -2,13 +2,13 @@
 
 use std::{future::Future, time::Duration};
 
-use k8s_openapi::api::rbac::v1::RoleBinding;
+use k8s_openapi::api::{core::v1::ResourceQuota, rbac::v1::RoleBinding};
 use kube::{
     Api, Client, ResourceExt,
     api::{DeleteParams, ListParams, PostParams, Preconditions, PropagationPolicy},
     core::PartialObjectMeta,
 };
-use profile_api::{Profile, ProfileSpec};
+use profile_api::{Profile, ProfileSpec, names::RESOURCE_QUOTA};
 use profile_render::mesh::AuthorizationPolicy;
 use profile_runtime::request::{RequestError, bounded};
 use serde_json::Value;
@@ -63,8 +63,7 @@ impl Cluster {
         let api: Api<Profile> = Api::all(self.client.clone());
         let created = attempt(api.create(&params(), &Profile::new(name, spec))).await.map_err(|error| {
             if code(&error) == Some(409) {
-                let message = format!("there is a Profile {name} already: choose another name");
-                return ApiError::conflict("AlreadyExists", message);
+                return ApiError::name_taken(name);
             }
             ApiError::from_cluster(&format!("create Profile {name}"), &error)
         })?;
@@ -78,6 +77,13 @@ impl Cluster {
     pub(crate) async fn delete_profile(&self, name: &str, uid: &str) -> Result<Deleted, ApiError> {
         let api: Api<Profile> = Api::all(self.client.clone());
         delete(&api, name, Some(uid), &format!("delete Profile {name}")).await
+    }
+
+    /// The quota of a Profile, if it has one.
+    pub(crate) async fn quota(&self, namespace: &str) -> Result<Option<ResourceQuota>, ApiError> {
+        let api: Api<ResourceQuota> = Api::namespaced(self.client.clone(), namespace);
+        let tried = || format!("read ResourceQuota {namespace}/{RESOURCE_QUOTA}");
+        attempt(api.get_opt(RESOURCE_QUOTA)).await.map_err(|error| ApiError::from_cluster(&tried(), &error))
     }
 
     pub(crate) async fn role_bindings(&self, namespace: &str) -> Result<Vec<RoleBinding>, ApiError> {

@@ -48,6 +48,11 @@ impl ApiError {
         Self::new(StatusCode::NOT_FOUND, "NotFound", message)
     }
 
+    /// There is a Profile of that name.
+    pub(crate) fn name_taken(name: &str) -> Self {
+        Self::conflict("AlreadyExists", format!("there is a Profile {name} already: choose another name"))
+    }
+
     /// What is there stands in the way.
     pub(crate) fn conflict(error: &'static str, message: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, error, message)
@@ -184,6 +189,8 @@ impl IntoResponse for ApiError {
         }
         // For the metrics.
         response.extensions_mut().insert(Failure { error: self.error, severity: self.severity() });
+        // For the pages.
+        response.extensions_mut().insert(self);
         response
     }
 }

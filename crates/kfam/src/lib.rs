@@ -2,7 +2,7 @@
 //!
 //! A request passes through in this order: `serve` and `app` bound it, `identity` says who asks, `api` reads it, [`service`] has the
 //! use case, which asks [`authorise`] and reads the [`index`] or changes the cluster (`sharing`), and `audit` and `metrics` say
-//! how it went. `watches` keep the index filled; `run` puts the parts together.
+//! how it went. `pages` shows the same to people. `watches` keep the index filled; `run` puts the parts together.
 
 pub mod api;
 pub mod app;
@@ -22,6 +22,10 @@ mod listing;
 mod locks;
 mod naming;
 mod observed;
+mod overview;
+mod pages;
+mod quota;
+mod registration;
 mod run;
 mod serve;
 mod watches;

@@ -68,6 +68,11 @@ impl Service {
         &self.index
     }
 
+    /// The cluster itself.
+    pub(crate) fn cluster(&self) -> &Cluster {
+        &self.cluster
+    }
+
     /// Whether a user is a cluster admin.
     pub fn is_cluster_admin(&self, user: &str) -> bool {
         self.config.cluster_admins.contains(user)
@@ -284,7 +289,8 @@ impl Service {
         Ok(self.is_cluster_admin(user))
     }
 
-    fn filled(&self) -> Result<(), ApiError> {
+    /// Nothing is said before everything has been read.
+    pub(crate) fn filled(&self) -> Result<(), ApiError> {
         if self.index.is_filled() {
             return Ok(());
         }
@@ -295,14 +301,14 @@ impl Service {
     }
 }
 
-fn is_user(owner: &Owner, user: &str) -> bool {
+pub(crate) fn is_user(owner: &Owner, user: &str) -> bool {
     matches!(owner, Owner::User(name) if name == user)
 }
 
-fn is_user_binding(binding: &Binding, user: &str) -> bool {
+pub(crate) fn is_user_binding(binding: &Binding, user: &str) -> bool {
     binding.kind == profile_api::SubjectKind::User && *binding.user == *user
 }
 
-fn no_profile(name: &str) -> ApiError {
+pub(crate) fn no_profile(name: &str) -> ApiError {
     ApiError::not_found(format!("there is no Profile {name}"))
 }

@@ -4,6 +4,7 @@
 use std::{
     fmt::Display,
     path::{Path, PathBuf},
+    process::Command,
     sync::{
         LazyLock,
         atomic::{AtomicU32, Ordering},
@@ -53,6 +54,24 @@ pub async fn until_ok<T, E: Display>(what: &str, mut attempt: impl AsyncFnMut() 
         assert!(Instant::now() < end, "{what}: still not so after {DEADLINE:?}: {error}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// Builds a binary of another package of the workspace, into the folder of one that cargo has built for the test, and gives its
+/// path. Blocks; it takes a moment when there is nothing to build.
+///
+/// # Panics
+/// When it cannot be built.
+pub fn binary(package: &str, beside: &str) -> PathBuf {
+    let folder = Path::new(beside).parent().expect("a folder");
+    let target = folder.parent().expect("a target folder");
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(repository(".")).args(["build", "--quiet", "-p", package, "--target-dir"]).arg(target);
+    if folder.ends_with("release") {
+        cargo.arg("--release");
+    }
+    let status = cargo.status().expect("cargo");
+    assert!(status.success(), "building {package} failed");
+    folder.join(package)
 }
 
 /// Where a file or folder of the repository is, by its path from the root.
