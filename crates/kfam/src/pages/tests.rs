@@ -269,6 +269,15 @@ async fn who_may_not_share_has_no_form_and_is_refused_without_it() {
 }
 
 #[tokio::test]
+async fn a_role_that_somebody_else_has_changed_meanwhile_is_not_changed() {
+    let here = &[("sec-fetch-site", "same-origin")];
+    let form = "kind=User&name=ed&role=view&to=admin";
+    let page = post(&pages(), ADMIN, "/kfam/ui/namespaces/team/role", here, form).await;
+    assert_eq!(page.status, StatusCode::NOT_FOUND, "{}", page.text);
+    assert!(page.text.contains("look again"), "{}", page.text);
+}
+
+#[tokio::test]
 async fn limits_that_cannot_be_read_do_not_take_the_page_away() {
     let pages = pages();
     for path in ["/kfam/ui/", "/kfam/ui/namespaces/team"] {
