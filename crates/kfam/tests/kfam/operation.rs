@@ -177,6 +177,8 @@ fn every_permission_of_the_role_is_used() {
         let team = world.team(&kfam, owner).await;
         kfam.share(Who::User(owner), binding(&team, "joe@example.com", "edit")).await.done();
         kfam.unshare(Who::User(owner), binding(&team, "joe@example.com", "edit")).await.done();
+        // A page shows the limits.
+        assert_eq!(kfam.get(Who::User(owner), &format!("/kfam/ui/namespaces/{team}")).await.code(), 200);
         kfam.register(Who::Dashboard, "new", owner).await.done();
         kfam.delete_profile(Who::User(owner), "new").await.done();
         // A watch is in the audit log when it ends.
