@@ -154,10 +154,12 @@ fn an_owner_change_hands_the_rights_over() {
         let team = world.team(kfam, &old).await;
         let patch = kube::api::Patch::Merge(json!({ "spec": { "owner": { "name": new } } }));
         world.profiles().patch(&team, &Default::default(), &patch).await.unwrap();
-        until("the old owner has no say", async || {
-            (kfam.delete_profile(Who::User(&old), &team).await.code() == 403).then_some(())
+        until("the new owner has a say", async || {
+            let page = kfam.get(Who::User(&new), &format!("/kfam/ui/namespaces/{team}")).await;
+            (page.code() == 200).then_some(())
         })
         .await;
+        kfam.delete_profile(Who::User(&old), &team).await.refused(403, "Forbidden");
         kfam.delete_profile(Who::User(&new), &team).await.done();
     });
 }
