@@ -11,6 +11,7 @@ mod context;
 mod events;
 mod finalizer;
 mod grants;
+mod hands;
 mod labels_file;
 mod leader;
 mod lease;
