@@ -65,9 +65,10 @@ JSON (--output json):
   profiles  [name, verdict (attention, changed, marked, unchanged),
             findings [level (attention, note), reason, message],
             changes [action (create, patch, replace, delete), kind, group, resource, subresource, namespace, name,
-                    marksOnly, fields [path, from, to]],
+                    marksOnly, fields [path, from, to, mark]],
             grants [action (grant, revoke), plugin, about]]
-  A change with marksOnly writes only the controller's own labels, records, finalizer or status. Events are not listed.";
+  A mark is the controller's own label, record, finalizer or status, or says what holds already; marksOnly: nothing else is
+  written. Events are not listed.";
 
 impl Cli {
     /// Reads arguments, the program's name first, with flags as Go programs read them.

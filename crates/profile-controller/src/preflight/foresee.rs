@@ -168,7 +168,14 @@ fn object_change(rehearsed: &Rehearsed) -> Option<ObjectChange> {
             (if same { Action::Patch } else { Action::Replace }, differences(before, after))
         }
     };
-    let marks_only = action == Action::Patch && fields.iter().all(|field| is_mark(field, key.kind));
+    let fields: Vec<Field> = fields
+        .into_iter()
+        .map(|change| {
+            let mark = is_mark(&change, key.kind);
+            Field::new(change, mark)
+        })
+        .collect();
+    let marks_only = action == Action::Patch && fields.iter().all(|field| field.mark);
     let resource = key.kind.api_resource();
     Some(ObjectChange {
         action,
@@ -179,7 +186,7 @@ fn object_change(rehearsed: &Rehearsed) -> Option<ObjectChange> {
         namespace: key.kind.is_namespaced().then(|| key.profile.clone()),
         name: key.name.clone(),
         marks_only,
-        fields: fields.into_iter().map(Field::from).collect(),
+        fields,
     })
 }
 
@@ -198,8 +205,8 @@ fn finalizer_change(profile: &ReadProfile, wanted: bool) -> ObjectChange {
     let mut after = before.clone();
     after.retain(|finalizer| finalizer != FINALIZER);
     after.extend(wanted.then(|| FINALIZER.to_owned()));
-    let field =
-        Field { path: "metadata.finalizers".to_owned(), from: Some(json!(before)), to: Some(json!(after)) };
+    let path = "metadata.finalizers".to_owned();
+    let field = Field { path, from: Some(json!(before)), to: Some(json!(after)), mark: true };
     profile_change(profile, None, true, vec![field])
 }
 

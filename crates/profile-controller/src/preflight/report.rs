@@ -128,6 +128,8 @@ pub(super) struct Field {
     pub(super) from: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) to: Option<Value>,
+    /// Whether it is the controller's own mark, or says what holds already.
+    pub(super) mark: bool,
 }
 
 /// Something that a plugin does outside the cluster.
@@ -211,9 +213,9 @@ impl Finding {
     }
 }
 
-impl From<FieldChange> for Field {
-    fn from(change: FieldChange) -> Self {
-        Self { path: change.path, from: change.from, to: change.to }
+impl Field {
+    pub(super) fn new(change: FieldChange, mark: bool) -> Self {
+        Self { path: change.path, from: change.from, to: change.to, mark }
     }
 }
 

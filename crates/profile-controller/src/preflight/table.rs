@@ -80,7 +80,8 @@ fn changes(profile: &ProfileReport, all: bool) -> Vec<Row> {
         if change.fields.is_empty() {
             rows.push(row(what(change), String::new()));
         }
-        rows.extend(change.fields.iter().map(|field| row(what(change), describe(field))));
+        let fields = change.fields.iter().filter(|field| all || !field.mark);
+        rows.extend(fields.map(|field| row(what(change), describe(field))));
     }
     for grant in &profile.grants {
         let action = match grant.action {

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use k8s_openapi::api::rbac::v1::RoleBinding;
+use k8s_openapi::api::{core::v1::ConfigMap, rbac::v1::RoleBinding};
 use kube::{
     Api, ResourceExt,
     api::{DeleteParams, ListParams, PostParams},
@@ -151,7 +151,7 @@ fn assert_says_what_is_wrong(run: &Run, report: &Value) {
     );
     assert_eq!(
         fields(DRIFTED, "ns-owner-access-istio"),
-        ["spec.action: null -> \"ALLOW\"", "spec.selector: {\"matchLabels\":{\"app\":\"none\"}} -> null"]
+        ["spec.selector: {\"matchLabels\":{\"app\":\"none\"}} -> null", "spec.action: null -> \"ALLOW\""]
     );
     assert_eq!(fields(OTHER_ROLE, "default-editor"), ["roleRef.name: \"admin\" -> \"kubeflow-edit\""]);
     let new_owner = fields(NEW_OWNER, NEW_OWNER);
@@ -238,7 +238,11 @@ async fn spoil(world: &World) {
     let stale = json!({ "metadata": { "annotations": stale } });
     patch(&world.service_accounts(UNRECORDED), "default-editor", stale).await;
 
-    let other = json!({ "apiVersion": "apps/v1", "kind": "Deployment", "name": "other", "uid": "other", "controller": true });
+    let other: ConfigMap = serde_json::from_value(json!({ "metadata": { "name": "other" } })).unwrap();
+    let other =
+        world.namespaced::<ConfigMap>(CONTROLLED).create(&PostParams::default(), &other).await.unwrap();
+    // Garbage collection would take an object whose owner is not there.
+    let other = json!({ "apiVersion": "v1", "kind": "ConfigMap", "name": "other", "uid": other.uid(), "controller": true });
     let controlled = json!({ "metadata": { "ownerReferences": [other] } });
     patch(&world.quotas(CONTROLLED), names::RESOURCE_QUOTA, controlled).await;
     world.delete_profile(DELETED).await;

@@ -174,7 +174,8 @@ fn reserved_names_and_groups_without_a_claim_are_told_and_a_profile_without_anyt
         let cloud = profile(&report, "cloud");
         assert_eq!(cloud["grants"][0]["action"], "grant");
         assert_eq!(cloud["grants"][0]["plugin"], "WorkloadIdentity");
-        let finalizer = json!({ "path": "metadata.finalizers", "from": [], "to": ["profile-finalizer"] });
+        let finalizer =
+            json!({ "path": "metadata.finalizers", "from": [], "to": ["profile-finalizer"], "mark": true });
         assert!(
             cloud["changes"].as_array().unwrap().iter().any(|change| change["fields"] == json!([finalizer]))
         );

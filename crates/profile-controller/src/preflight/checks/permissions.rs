@@ -139,13 +139,13 @@ pub(super) async fn check(
             Told::Refused(why) => return Ok(Check::note(NAME, format!("cannot ask for permissions: {why}"))),
         }
     }
-    let missing_text = missing.join(", ");
     Ok(match (account, missing.is_empty()) {
         (Some(account), true) => Check::ok(NAME, format!("{account} may do all that the controller does")),
         (Some(account), false) => {
             let message = format!(
-                "{account} lacks {} of {count} permissions ({missing_text}): apply the ClusterRole of this version and bind it",
-                missing.len()
+                "{account} lacks {} of {count} permissions ({}): apply the ClusterRole of this version and bind it",
+                missing.len(),
+                missing.join(", ")
             );
             Check::failed(NAME, message)
         }
@@ -156,8 +156,9 @@ pub(super) async fn check(
         }
         (None, false) => {
             let message = format!(
-                "who runs preflight could not be the controller ({missing_text}); \
-                 --service-account asks about the controller's ServiceAccount"
+                "who runs preflight lacks {} of the controller's {count} permissions; \
+                 --service-account asks about the controller's ServiceAccount",
+                missing.len()
             );
             Check::note(NAME, message)
         }
