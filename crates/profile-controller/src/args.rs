@@ -50,7 +50,7 @@ pub(crate) enum Command {
     /// The table counts the Profiles that need nobody, and has a row for everything else. No cloud is asked for anything, and
     /// what only the API server can tell when it is written to is not foreseen, such as a quota for an unknown resource.
     #[command(after_help = PREFLIGHT_EXIT_CODES)]
-    Preflight(Box<PreflightArgs>),
+    Preflight(PreflightArgs),
 }
 
 const PREFLIGHT_EXIT_CODES: &str = "Exit codes:

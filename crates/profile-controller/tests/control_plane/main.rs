@@ -16,6 +16,7 @@ mod isolation;
 mod labels_file;
 mod leader_election;
 mod manifests;
+mod migration_doc;
 mod objects;
 mod old_objects;
 mod owner_change;

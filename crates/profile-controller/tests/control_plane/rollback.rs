@@ -36,6 +36,14 @@ fn the_go_controller_finds_everything_as_it_would_have_made_it() {
             }
             assert_profile_can_be_read(&profile);
         }
+        // It would refuse a new owner unless the namespace names them.
+        const NEW_OWNER: &str = "joe@example.com";
+        world.patch_spec("taken-over", json!({ "owner": { "name": NEW_OWNER } })).await;
+        let profile = world.ready("taken-over").await;
+        for expected in reference::objects("taken-over", NEW_OWNER, &profile.uid().unwrap()) {
+            let found = reference::api_of(&world, &expected).get(&expected.name_any()).await.unwrap();
+            assert_serves(&found, &expected);
+        }
     });
 }
 
