@@ -238,7 +238,7 @@ fn api_server_arguments(ports: &Ports, folder: &Path) -> Vec<String> {
         // An answer is sent when it has been logged.
         "--audit-log-mode=blocking".to_owned(),
         // One file: readers keep their place in it.
-        "--audit-log-maxsize=0".to_owned(),
+        "--audit-log-maxsize=1000000".to_owned(),
         // Tests and benchmarks should meet the limits of the machine, not of fairness.
         "--max-requests-inflight=4000".to_owned(),
         "--max-mutating-requests-inflight=2000".to_owned(),
