@@ -5,6 +5,7 @@ mod cluster;
 mod debian;
 mod dev;
 mod gen_crd;
+mod least_privilege;
 mod screenshots;
 mod self_serve;
 mod story;

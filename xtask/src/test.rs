@@ -5,7 +5,7 @@ use std::{env, thread::available_parallelism};
 use anyhow::ensure;
 use dev_cluster::Assets;
 
-use crate::debian;
+use crate::{debian, least_privilege};
 
 /// Most tests wait for a control plane most of the time: so many run at a time even where there are fewer cores.
 const LEAST_THREADS: usize = 4;
@@ -28,7 +28,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         let cores = available_parallelism().map_or(1, usize::from);
         cargo.env("RUST_TEST_THREADS", cores.max(LEAST_THREADS).to_string());
     }
+    let audit_logs = tempfile::tempdir()?;
+    cargo.env(dev_cluster::KEEP_AUDIT_LOGS, audit_logs.path());
     let status = cargo.status()?;
     ensure!(status.success(), "tests failed");
-    Ok(())
+    // Only of all tests together can be said what is needed.
+    if args.arguments.is_empty() { least_privilege::check(&crate::root(), audit_logs.path()) } else { Ok(()) }
 }

@@ -28,7 +28,7 @@ mod progress;
 mod wait;
 
 pub use assets::{Assets, cached_folder};
-pub use audit::{AuditEvent, AuditLog, Mark};
+pub use audit::{AuditEvent, AuditLog, KEEP_AUDIT_LOGS, Mark, read_kept};
 pub use cluster::{Builder, Cluster, IstioCrds};
 pub use process::Process;
 

@@ -20,6 +20,7 @@ mod objects;
 mod old_objects;
 mod owner_change;
 mod ownership;
+mod permissions;
 mod plugins_aws;
 mod plugins_crashes;
 mod plugins_gcp;
