@@ -91,7 +91,7 @@ fn run_optimised() -> anyhow::Result<()> {
 async fn measure(args: &Args, assets: &Assets, subjects: &[Subject]) -> anyhow::Result<Report> {
     let mut report = Report::default();
     for &count in &args.profiles {
-        let raw = raw::measure(assets, count).await.context("raw writes")?;
+        let raw = raw::measure(assets, count, args.foreign_namespaces).await.context("raw writes")?;
         report.add_raw(count, raw);
         for subject in subjects {
             let cluster = start(assets).await?;
