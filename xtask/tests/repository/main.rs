@@ -1,5 +1,7 @@
 //! What is not code, held against what is: documents, alerts, the dashboard, the image, the release.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 mod alerts;
 mod commands;
 mod covered;

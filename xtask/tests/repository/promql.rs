@@ -1,6 +1,6 @@
 //! Which metrics and labels a PromQL expression names. It is checked by promtool beforehand, so that this need not understand it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// What an expression names.
 #[derive(Debug, Default, PartialEq)]
@@ -25,7 +25,7 @@ enum Token {
     Sign(String),
 }
 
-/// Words before a list of labels.
+/// Words before a list of labels; the first two follow the name of an aggregation.
 const LISTS: [&str; 6] = ["by", "without", "on", "ignoring", "group_left", "group_right"];
 const KEYWORDS: [&str; 5] = ["and", "or", "unless", "bool", "offset"];
 
@@ -38,6 +38,7 @@ pub(crate) fn named(expression: &str) -> Named {
         position += 1;
         let Token::Word(word) = token else { continue };
         let next = tokens.get(position);
+        let aggregates = matches!(next, Some(Token::Word(word)) if word == "by" || word == "without");
         let opens = |sign: &str| next == Some(&Token::Sign(sign.to_owned()));
         if LISTS.contains(&word.as_str()) {
             let list =
@@ -54,15 +55,12 @@ pub(crate) fn named(expression: &str) -> Named {
             let inside: Vec<_> = inside.cloned().collect();
             position += inside.len();
             named.selectors.push((word.clone(), matchers(&inside)));
-        } else if !opens("(") && !KEYWORDS.contains(&word.as_str()) && !is_number(word) {
+        } else if !aggregates && !opens("(") && !KEYWORDS.contains(&word.as_str()) && !is_number(word) {
             named.selectors.push((word.clone(), Vec::new()));
         }
     }
     named
 }
-
-/// All labels that the series of a metric have.
-pub(crate) type Exposed = BTreeMap<String, BTreeSet<String>>;
 
 fn matchers(inside: &[Token]) -> Vec<Matcher> {
     let triples = inside.windows(3).filter_map(|three| match three {
