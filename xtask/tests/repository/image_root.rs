@@ -160,6 +160,8 @@ fn both_programs_work_on_a_read_only_root_as_a_user_without_rights() {
                 "{mounts}"
             );
         }
+        manager.stop().await;
+        kfam.stop().await;
     });
 }
 
@@ -196,6 +198,7 @@ fn a_cloud_is_known_by_the_certificates_of_the_image() {
                 status.condition("PluginsReady").filter(|it| it.reason == "Unavailable").cloned()
             })
             .await;
+            manager.stop().await;
         }
     });
 }

@@ -59,6 +59,13 @@ impl Running {
         Self { process, log }
     }
 
+    /// Asks it to stop, as the kubelet does. It has to end with success.
+    pub(crate) async fn stop(mut self) {
+        self.process.terminate().expect("SIGTERM");
+        let status = until("it stops", async || self.process.ended().expect("a status")).await;
+        assert!(status.success(), "{status}: {}", self.printed());
+    }
+
     pub(crate) fn printed(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
