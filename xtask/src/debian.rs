@@ -5,8 +5,13 @@ use std::{env, process::Command};
 use anyhow::{Context, ensure};
 
 /// Packages, each with a program by which it is known to be there.
-const PACKAGES: [(&str, &str); 4] =
-    [("faketime", "faketime"), ("chromium", "chromium"), ("chromium-driver", "chromedriver"), ("npm", "npm")];
+const PACKAGES: [(&str, &str); 5] = [
+    ("faketime", "faketime"),
+    ("chromium", "chromium"),
+    ("chromium-driver", "chromedriver"),
+    ("npm", "npm"),
+    ("make", "make"),
+];
 
 /// Installs the packages that are missing.
 ///
