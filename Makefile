@@ -4,6 +4,7 @@
 OVERLAY ?= standalone
 IMG ?=
 KUBECTL ?= kubectl
+CARGO ?= cargo
 # The flags of the controller that `make run` starts.
 ARGS ?= --userid-header kubeflow-userid --userid-prefix ""
 # yes: `make uninstall` may delete Profiles and their namespaces.
@@ -42,7 +43,7 @@ uninstall:
 
 # The controller on this machine, for the cluster of the current kubeconfig; it needs `make install` before.
 run:
-	cargo run -p profile-controller -- $(ARGS)
+	$(CARGO) run -p profile-controller -- $(ARGS)
 
 docker-build:
 	docker build -t $(if $(IMG),$(IMG),ghcr.io/kubeflow/profile-controller:dev) .

@@ -55,11 +55,16 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
 
 /// All of them. What a copy is made from may be generated itself, so that it is taken from here and not from the folder.
 fn generated(root: &Path) -> anyhow::Result<Vec<Generated>> {
-    let read = |path: &str| fs::read_to_string(root.join(path)).with_context(|| format!("cannot read {path}"));
+    let read =
+        |path: &str| fs::read_to_string(root.join(path)).with_context(|| format!("cannot read {path}"));
     let mut files = vec![
         Generated {
             path: CRD.to_owned(),
-            text: format!("{}{}", header("crates/profile-api"), serde_saphyr::to_string(&profile_api::crd())?),
+            text: format!(
+                "{}{}",
+                header("crates/profile-api"),
+                serde_saphyr::to_string(&profile_api::crd())?
+            ),
         },
         Generated { path: PROMETHEUS_RULE.to_owned(), text: prometheus_rule(&read(ALERTS)?) },
     ];
@@ -81,7 +86,8 @@ fn header(from: &str) -> String {
 /// A file of rules as Prometheus reads it, as an object of the operator: the file is the object's spec.
 fn prometheus_rule(alerts: &str) -> String {
     let object = "apiVersion: monitoring.coreos.com/v1\nkind: PrometheusRule\nmetadata:\n  name: profiles-controller-alerts\n  labels:\n    app: profile-controller\n    app.kubernetes.io/component: metrics\n    kustomize.component: profiles\nspec:\n";
-    let spec = alerts.lines().map(|line| if line.is_empty() { "\n".to_owned() } else { format!("  {line}\n") });
+    let spec =
+        alerts.lines().map(|line| if line.is_empty() { "\n".to_owned() } else { format!("  {line}\n") });
     format!("{}{object}{}", header(ALERTS), spec.collect::<String>())
 }
 

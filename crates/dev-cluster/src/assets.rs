@@ -149,7 +149,10 @@ pub fn cached_folder(name: &str, make: impl FnOnce(&Path) -> anyhow::Result<()>)
 
 /// The cache entry `name`; if it isn't there, `make` makes it under a temporary path that becomes
 /// the entry in one rename, so that a killed build leaves nothing half-made. One process at a time.
-pub(crate) fn cached(name: &str, make: impl FnOnce(&Path, &Path) -> anyhow::Result<()>) -> anyhow::Result<PathBuf> {
+pub(crate) fn cached(
+    name: &str,
+    make: impl FnOnce(&Path, &Path) -> anyhow::Result<()>,
+) -> anyhow::Result<PathBuf> {
     let cache = cache_dir()?;
     let entry = cache.join(name);
     if entry.exists() {
@@ -193,7 +196,8 @@ fn cache_dir() -> anyhow::Result<PathBuf> {
 pub(crate) fn required_version(go_mod: &str, module: &str) -> anyhow::Result<String> {
     go_mod
         .lines()
-        .filter_map(|line| line.trim().strip_prefix(module)?.strip_prefix(' '))
+        .map(|line| line.trim().trim_start_matches("require "))
+        .filter_map(|line| line.strip_prefix(module)?.strip_prefix(' '))
         .find_map(|rest| rest.split_whitespace().next().filter(|v| v.starts_with('v')))
         .map(str::to_owned)
         .with_context(|| format!("go.mod does not require {module}"))

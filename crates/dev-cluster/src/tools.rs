@@ -60,3 +60,16 @@ fn module(folder: &str, required: &str) -> anyhow::Result<(PathBuf, String)> {
     let version = required_version(&go_mod, required)?;
     Ok((dir, version))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_modules_name_the_versions() {
+        for (folder, required) in [("helm", HELM_MODULE), ("prometheus-operator", OPERATOR_MODULE)] {
+            let (_, version) = module(folder, required).unwrap();
+            assert!(version.starts_with('v'), "{folder}: {version}");
+        }
+    }
+}
