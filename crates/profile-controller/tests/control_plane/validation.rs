@@ -245,7 +245,8 @@ fn every_sample_of_the_repository_becomes_ready() {
                 if file == "gke-profile.yaml" {
                     // There is no such cloud here: as the sample says, the Profile tells why it is not ready.
                     world.reported(&name).await;
-                    let in_place = |profile: &Profile| condition(profile, ProfileCondition::OBJECTS_READY).is_true();
+                    let in_place =
+                        |profile: &Profile| condition(profile, ProfileCondition::OBJECTS_READY).is_true();
                     let profile = until("its objects are there", async || {
                         world.profiles().get(&name).await.ok().filter(in_place)
                     });

@@ -43,7 +43,11 @@ fn comparable(objects: Vec<Value>) -> BTreeMap<String, Value> {
             object["data"]["namespace-labels.yaml"] = json!(labels.unwrap_or_default());
         }
         if let Some(containers) = object["spec"]["template"]["spec"]["containers"].as_array_mut() {
-            containers.sort_by_key(|container| container["name"].as_str().unwrap().to_owned());
+            let name = |part: &Value| part["name"].as_str().unwrap().to_owned();
+            containers.sort_by_key(name);
+            for container in containers {
+                container["ports"].as_array_mut().unwrap().sort_by_key(name);
+            }
         }
         (key, object)
     });
@@ -71,23 +75,15 @@ fn the_chart_makes_what_the_overlays_make() {
     assert_same(&["--namespace=profiles-system", prometheus], users_overlay("standalone-prometheus"));
     // The values that say what the patches of that overlay say.
     let same = [
+        "--set=replicas=2,kubeflowRoles.create=false,kfam.enabled=true,istio.enabled=true",
         "--set=kfam.clusterAdmins={admin@example.com},userid.header=x-user",
         "--set=image.repository=registry.example.com/profile-controller,image.tag=v9",
         "--set-json=namespaceLabels={\"example.com/team\":\"vision\"}",
         "--set=kfam.dashboardPrincipals={example.org/ns/kubeflow/sa/dashboard}",
         "--set=istio.gateway=istio-system/other-gateway",
     ];
-    let no_labels: Vec<String> = [
-        "app.kubernetes.io/part-of",
-        "katib.kubeflow.org/metrics-collector-injection",
-        "pipelines.kubeflow.org/enabled",
-        "serving.kubeflow.org/inferenceservice",
-    ]
-    .map(|label| format!("--set-json=namespaceLabels={{\"{label}\":null}}"))
-    .to_vec();
-    let mut arguments = vec!["--namespace=kubeflow", kubeflow.as_str(), prometheus];
+    let mut arguments = vec!["--namespace=kubeflow", prometheus];
     arguments.extend(same);
-    arguments.extend(no_labels.iter().map(String::as_str));
     let chart = comparable(objects(&template(&arguments).unwrap()));
     let mut kustomized = comparable(built(&users_overlay("users-overlay")));
     assert_eq!(chart.keys().collect::<Vec<_>>(), kustomized.keys().collect::<Vec<_>>());
@@ -203,19 +199,25 @@ fn an_upgrade_updates_the_crd_and_uninstalling_leaves_it() {
         let world = World::start().await;
         let chart = chart();
         let release = ["profiles", &chart, "--namespace=profiles-system"];
-        world.helm(&[&["install"], &release[..]].concat()).await.done();
+        // A version whose CRD says less.
+        let older = world.cluster.folder().join("older-chart");
+        let copied = Command::new("cp").arg("-r").arg(&chart).arg(&older).status().unwrap();
+        assert!(copied.success());
+        let file = older.join("files/kubeflow.org_profiles.yaml");
+        let mut crd: Value = serde_saphyr::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+        crd["spec"]["versions"][0].as_object_mut().unwrap().remove("additionalPrinterColumns").unwrap();
+        std::fs::write(&file, crd.to_string()).unwrap();
+        let older = older.display().to_string();
+        world.helm(&["install", "profiles", &older, "--namespace=profiles-system"]).await.done();
         let profile = "{apiVersion: kubeflow.org/v1, kind: Profile, metadata: {name: jane}, spec: {owner: {kind: User, name: jane@example.com}}}";
         world.kubectl_with(&["apply", "-f", "-"], profile).await.done();
 
-        // As if the release were of a version without these columns.
         let columns = "/spec/versions/0/additionalPrinterColumns";
-        let patch = format!(r#"[{{"op":"remove","path":"{columns}"}}]"#);
-        let patch =
-            ["patch", "crd", "profiles.kubeflow.org", "--type=json", "--field-manager=helm", "-p", &patch];
-        world.kubectl(&patch).await.done();
+        let crd = world.get(&["crd", "profiles.kubeflow.org"]).await.unwrap();
+        assert!(crd.pointer(columns).is_none_or(|columns| columns.as_array().unwrap().len() == 1), "{crd}");
         world.helm(&[&["upgrade"], &release[..], &["--set=replicas=2"]].concat()).await.done();
         let crd = world.get(&["crd", "profiles.kubeflow.org"]).await.unwrap();
-        assert!(crd.pointer(columns).is_some());
+        assert!(crd.pointer(columns).unwrap().as_array().unwrap().len() > 1);
         let deployment = ["deployment", "profiles-deployment", "-n", "profiles-system"];
         assert_eq!(world.get(&deployment).await.unwrap()["spec"]["replicas"], 2);
 
