@@ -5,12 +5,13 @@ use std::{env, process::Command};
 use anyhow::{Context, ensure};
 
 /// Packages, each with a program by which it is known to be there.
-const PACKAGES: [(&str, &str); 5] = [
+const PACKAGES: [(&str, &str); 6] = [
     ("faketime", "faketime"),
     ("chromium", "chromium"),
     ("chromium-driver", "chromedriver"),
     ("npm", "npm"),
     ("prometheus", "promtool"),
+    ("make", "make"),
 ];
 
 /// Installs the packages that are missing.

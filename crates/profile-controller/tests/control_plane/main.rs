@@ -15,7 +15,6 @@ mod faults;
 mod isolation;
 mod labels_file;
 mod leader_election;
-mod manifests;
 mod objects;
 mod old_objects;
 mod owner_change;
