@@ -6,6 +6,7 @@ mod debian;
 mod dev;
 mod gen_crd;
 mod least_privilege;
+mod samples;
 mod screenshots;
 mod self_serve;
 mod story;
