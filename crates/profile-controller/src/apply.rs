@@ -16,6 +16,7 @@ use tracing::info;
 
 use crate::{
     context::Context,
+    hands::Hands,
     problem::ObjectProblem,
     request::{ApiError, FIELD_MANAGER, RequestError, request},
     stores::Moment,
@@ -31,59 +32,59 @@ pub(crate) struct Written {
     pub(crate) change: Change,
 }
 
-impl Context {
-    /// Makes an object what it should be, starting from what is known of it; the writes that it took.
-    pub(crate) async fn settle(
-        &self,
-        desired: &Manifest,
-        observed: Option<Arc<Observed>>,
-    ) -> Result<Vec<Written>, ObjectProblem> {
-        if !self.is_served(desired.key.kind) {
-            return Err(ObjectProblem::NotServed(desired.key.clone()));
-        }
-        let mut observed = observed;
-        let mut writes = Vec::new();
-        for _ in 0..ATTEMPTS {
-            let Some(change) = plan::plan(desired, observed.as_deref())? else {
-                return Ok(writes);
-            };
-            observed = match self.make(desired, &change).await {
-                Ok(object) => {
-                    writes.push(written(&desired.key, change));
-                    object
-                }
-                // Somebody was faster: look again, compare again.
-                Err(error) if error.is_outdated() => self.read(&desired.key).await?.map(Arc::new),
-                Err(error) => return Err(error.into()),
-            };
-        }
-        Err(ObjectProblem::Contended(desired.key.clone()))
+/// Makes an object what it should be, starting from what is known of it; the writes that it took.
+pub(crate) async fn settle(
+    hands: &impl Hands,
+    desired: &Manifest,
+    observed: Option<Arc<Observed>>,
+) -> Result<Vec<Written>, ObjectProblem> {
+    if !hands.is_served(desired.key.kind) {
+        return Err(ObjectProblem::NotServed(desired.key.clone()));
     }
-
-    /// Makes sure that an object is not there; the writes that it took.
-    pub(crate) async fn remove(
-        &self,
-        key: &ObjectKey,
-        observed: Option<&Observed>,
-        profile_uid: &str,
-    ) -> Result<Vec<Written>, ObjectProblem> {
-        let Some(change) = plan::plan_absence(observed, profile_uid) else {
-            return Ok(Vec::new());
+    let mut observed = observed;
+    let mut writes = Vec::new();
+    for _ in 0..ATTEMPTS {
+        let Some(change) = plan::plan(desired, observed.as_deref())? else {
+            return Ok(writes);
         };
-        if let Change::Delete(precondition) = &change {
-            self.delete(key, precondition).await?;
-        }
-        Ok(vec![written(key, change)])
+        observed = match hands.make(desired, &change).await {
+            Ok(object) => {
+                writes.push(written(&desired.key, change));
+                object
+            }
+            // Somebody was faster: look again, compare again.
+            Err(error) if error.is_outdated() => hands.read(&desired.key).await?.map(Arc::new),
+            Err(error) => return Err(error.into()),
+        };
     }
+    Err(ObjectProblem::Contended(desired.key.clone()))
+}
 
+/// Makes sure that an object is not there; the writes that it took.
+pub(crate) async fn remove(
+    hands: &impl Hands,
+    key: &ObjectKey,
+    observed: Option<&Observed>,
+    profile_uid: &str,
+) -> Result<Vec<Written>, ObjectProblem> {
+    let Some(change) = plan::plan_absence(observed, profile_uid) else {
+        return Ok(Vec::new());
+    };
+    if let Change::Delete(precondition) = &change {
+        hands.delete(key, precondition).await?;
+    }
+    Ok(vec![written(key, change)])
+}
+
+impl Context {
     /// Reads an object from the API server.
-    pub(crate) async fn read(&self, key: &ObjectKey) -> Result<Option<Observed>, ApiError> {
+    pub(crate) async fn read_object(&self, key: &ObjectKey) -> Result<Option<Observed>, ApiError> {
         let object = request("get", key, self.api(key).get_opt(&key.name)).await?;
         Ok(object.map(|object| Observed::new(key.kind, object)))
     }
 
     /// Makes one change; what is there afterwards.
-    pub(crate) async fn make(
+    pub(crate) async fn make_change(
         &self,
         desired: &Manifest,
         change: &Change,
@@ -95,11 +96,11 @@ impl Context {
             }
             Change::Replace(precondition) => {
                 self.try_create(desired).await?;
-                self.delete(&desired.key, precondition).await?;
+                self.delete_object(&desired.key, precondition).await?;
                 Ok(None)
             }
             Change::Delete(precondition) => {
-                self.delete(&desired.key, precondition).await?;
+                self.delete_object(&desired.key, precondition).await?;
                 Ok(None)
             }
         }
@@ -140,7 +141,11 @@ impl Context {
         Ok(self.remember(key, object, asked))
     }
 
-    async fn delete(&self, key: &ObjectKey, precondition: &Precondition) -> Result<(), ApiError> {
+    pub(crate) async fn delete_object(
+        &self,
+        key: &ObjectKey,
+        precondition: &Precondition,
+    ) -> Result<(), ApiError> {
         let Precondition { uid, resource_version } = precondition.clone();
         let preconditions =
             Some(Preconditions { uid: Some(uid), resource_version: Some(resource_version.clone()) });

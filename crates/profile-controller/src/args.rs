@@ -1,8 +1,13 @@
 //! The command line: what can be set, checked before anything starts.
 
-use std::{ffi::OsString, num::NonZeroU16, path::PathBuf, time::Duration};
+use std::{
+    ffi::OsString,
+    num::{NonZeroU16, NonZeroU32},
+    path::PathBuf,
+    time::Duration,
+};
 
-use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use profile_render::{NamespaceLabels, PlatformConfig};
 use profile_runtime::{
     access_args::{AccessArgs, given_or},
@@ -11,7 +16,7 @@ use profile_runtime::{
     logging::LogFormat,
 };
 
-use crate::plugins::PluginArgs;
+use crate::{plugins::PluginArgs, preflight::ServiceAccountName};
 
 /// Turns Kubeflow Profiles into namespaces with access rules.
 ///
@@ -37,7 +42,33 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Print what a Profile would become, as YAML, without a cluster.
     Render(RenderArgs),
+    /// Tell what would change in the cluster if this controller took over now. Writes nothing.
+    ///
+    /// Give it the flags that the controller will have; those that do not matter here are accepted, so that a Deployment's
+    /// arguments can be taken as they are. It uses the cluster of the current kubeconfig (KUBECONFIG, ~/.kube/config).
+    ///
+    /// The table counts the Profiles that need nobody, and has a row for everything else. No cloud is asked for anything, and
+    /// what only the API server can tell when it is written to is not foreseen, such as a quota for an unknown resource.
+    #[command(after_help = PREFLIGHT_EXIT_CODES)]
+    Preflight(PreflightArgs),
 }
+
+const PREFLIGHT_EXIT_CODES: &str = "Exit codes:
+  0  nothing needs a person
+  1  something does: a check failed, or a Profile needs attention
+  2  the cluster could not be looked at, or the command line is wrong
+
+JSON (--output json):
+  version   of this shape: 1
+  summary   profiles, and of these: attention, changed, marked, unchanged; checksFailed
+  checks    [name, result (ok, note, failed), message]
+  profiles  [name, verdict (attention, changed, marked, unchanged),
+            findings [level (attention, note), reason, message],
+            changes [action (create, patch, replace, delete), kind, group, resource, subresource, namespace, name,
+                    marksOnly, fields [path, from, to, mark]],
+            grants [action (grant, revoke), plugin, about]]
+  A mark is the controller's own label, record, finalizer or status, or says what holds already; marksOnly: nothing else is
+  written. Events are not listed.";
 
 impl Cli {
     /// Reads arguments, the program's name first, with flags as Go programs read them.
@@ -121,6 +152,36 @@ pub(crate) struct RenderArgs {
     pub(crate) platform: PlatformArgs,
     #[command(flatten)]
     pub(crate) plugins: PluginArgs,
+}
+
+/// What preflight looks at and how it tells.
+#[derive(Debug, Args)]
+pub(crate) struct PreflightArgs {
+    /// How to print it: a table for people, or JSON for scripts.
+    #[arg(short, long, default_value = "table", value_name = "FORMAT")]
+    pub(crate) output: OutputFormat,
+
+    /// Let the table have a row for every write, the controller's own marks included.
+    #[arg(long)]
+    pub(crate) all: bool,
+
+    /// ServiceAccount whose permissions are looked at, as NAMESPACE:NAME [default: whoever runs this].
+    #[arg(long, value_name = "ACCOUNT")]
+    pub(crate) service_account: Option<ServiceAccountName>,
+
+    /// How many objects are asked for in one request.
+    #[arg(long, default_value = "500", value_name = "COUNT")]
+    pub(crate) chunk_size: NonZeroU32,
+
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+}
+
+/// How preflight prints what it has to say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OutputFormat {
+    Table,
+    Json,
 }
 
 impl PlatformArgs {

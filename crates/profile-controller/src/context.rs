@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use kube::{Client, ResourceExt};
 use profile_plugin::Registry;
-use profile_render::{OwnedKind, PlatformConfig};
+use profile_render::PlatformConfig;
 use serde_json::Value;
 use tokio::sync::watch;
 
@@ -15,7 +15,7 @@ use crate::{
     operations::Operations,
     profile::{self, Part, ReadProfile, WriteError},
     queue::Queue,
-    stores::{KindState, Objects, Profiles},
+    stores::{Objects, Profiles},
 };
 
 /// What every reconcile shares.
@@ -82,11 +82,6 @@ impl Context {
     pub(crate) async fn filled(&self) {
         self.profiles.filled().await;
         self.objects.filled().await;
-    }
-
-    /// Whether the cluster serves a kind, as far as is known.
-    pub(crate) fn is_served(&self, kind: OwnedKind) -> bool {
-        self.objects.state(kind) != KindState::NotServed
     }
 
     /// Writes a part of a Profile with a merge patch.

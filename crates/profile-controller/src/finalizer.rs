@@ -5,39 +5,49 @@
 use std::sync::Arc;
 
 use kube::ResourceExt;
-use profile_api::names::FINALIZER;
-use serde_json::json;
-use tracing::{info, warn};
+use tracing::warn;
 
 use crate::{
     backoff::Retry,
     context::Context,
     grants::Decision,
-    outside::Outside,
+    hands::Hands,
+    outside::{Outside, look_at_last_grants},
     problem::Problem,
-    profile::{Part, ReadProfile, WriteError},
+    profile::{ReadProfile, WriteError},
     reconcile::Outcome,
 };
 
-impl Context {
-    /// Removes the finalizer from a Profile that lives and has nothing outside the cluster. One of the Go controller stays where
-    /// that cannot be told, because the settings of a plugin cannot be used.
-    pub(crate) async fn drop_unneeded_finalizer(
-        &self,
-        profile: &ReadProfile,
-        outside: &Outside,
-    ) -> Result<(), WriteError> {
-        let has_grants = outside.decision.as_ref().is_none_or(|decision| {
-            !decision.records.is_empty()
-                || !decision.relevant.is_empty()
-                || !profile.status.plugins.is_empty()
-        });
-        if profile.has_finalizer() && !has_grants && outside.plan.invalid.is_empty() {
-            self.remove_finalizer(profile).await?;
-        }
-        Ok(())
+/// Puts the finalizer on a Profile before something is granted outside the cluster, so that it is there until that is revoked.
+pub(crate) async fn add_finalizer(hands: &impl Hands, profile: &ReadProfile) -> Result<(), WriteError> {
+    if profile.has_finalizer() {
+        return Ok(());
     }
+    hands.set_finalizer(profile, true).await
+}
 
+/// Removes the finalizer from a Profile that lives and has nothing outside the cluster. One of the Go controller stays where
+/// that cannot be told, because the settings of a plugin cannot be used.
+pub(crate) async fn drop_unneeded_finalizer(
+    hands: &impl Hands,
+    profile: &ReadProfile,
+    outside: &Outside,
+) -> Result<(), WriteError> {
+    let has_grants = outside.decision.as_ref().is_none_or(|decision| {
+        !decision.records.is_empty() || !decision.relevant.is_empty() || !profile.status.plugins.is_empty()
+    });
+    if profile.has_finalizer() && !has_grants && outside.plan.invalid.is_empty() {
+        hands.set_finalizer(profile, false).await?;
+    }
+    Ok(())
+}
+
+/// Whether a Profile that is being deleted has nothing left outside the cluster, as far as is known.
+pub(crate) fn may_go(decision: &Decision) -> bool {
+    decision.records.is_empty() && decision.failures.is_empty() && decision.pending.is_empty()
+}
+
+impl Context {
     /// Goes on with the grants of a Profile that lives, now that they are recorded.
     pub(crate) async fn follow(
         self: &Arc<Self>,
@@ -52,7 +62,7 @@ impl Context {
         }
         // The last record has gone with the status that was written just now.
         let profile = self.profiles.get(&profile.name_any())?;
-        match self.drop_unneeded_finalizer(&profile, outside).await {
+        match drop_unneeded_finalizer(self.as_ref(), &profile, outside).await {
             Err(error) if !error.is_gone() => {
                 warn!("{error}");
                 Some(Retry::WithBackoff)
@@ -67,13 +77,13 @@ impl Context {
         if !profile.has_finalizer() {
             return None;
         }
-        let outside = self.look_at_last_grants(profile);
+        let outside = look_at_last_grants(self.as_ref(), profile);
         let decision = outside.decision.as_ref()?;
-        if decision.records.is_empty() && decision.failures.is_empty() && decision.pending.is_empty() {
+        if may_go(decision) {
             return self.let_go(profile, &outside, decision).await;
         }
         if !decision.failures.is_empty() {
-            let problem = outside.problem(self).map(Problem::Plugins);
+            let problem = outside.problem(self.registry()).map(Problem::Plugins);
             problem.iter().for_each(|problem| self.metrics.failed(problem));
             let outcome = Outcome::of_deletion(outside, problem);
             let unreported = self.report(profile, &outcome).await.err();
@@ -99,21 +109,12 @@ impl Context {
             warn!(profile = profile.name_any(), "{note}");
             self.events.warning(profile, "GrantsNotRevoked", &note).await;
         }
-        match self.remove_finalizer(profile).await {
+        match self.set_finalizer(profile, false).await {
             Err(error) if !error.is_gone() => {
                 warn!("{error}");
                 Some(Retry::WithBackoff)
             }
             _ => None,
         }
-    }
-
-    async fn remove_finalizer(&self, profile: &ReadProfile) -> Result<(), WriteError> {
-        let others: Vec<_> =
-            profile.finalizers().iter().filter(|finalizer| *finalizer != FINALIZER).collect();
-        let metadata = json!({ "finalizers": others, "resourceVersion": profile.resource_version() });
-        self.patch_profile(profile, Part::Metadata, json!({ "metadata": metadata })).await?;
-        info!(profile = profile.name_any(), "removed finalizer {FINALIZER}");
-        Ok(())
     }
 }

@@ -11,6 +11,7 @@ mod context;
 mod events;
 mod finalizer;
 mod grants;
+mod hands;
 mod labels_file;
 mod leader;
 mod lease;
@@ -20,6 +21,7 @@ mod operations;
 mod outside;
 mod packed;
 mod plugins;
+mod preflight;
 mod problem;
 mod profile;
 mod queue;
@@ -42,18 +44,22 @@ use crate::args::{Cli, Command};
 /// Reads the arguments, the program's name first, and does what they ask for.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cli = Cli::read(args).unwrap_or_else(|error| error.exit());
-    let result = match cli.command {
-        Some(Command::Render(args)) => render::render(&args),
+    match cli.command {
+        Some(Command::Render(args)) => {
+            ended(render::render(&args).map(|()| ExitCode::SUCCESS), ExitCode::FAILURE)
+        }
+        // 1 is for a cluster in which somebody has to look at something.
+        Some(Command::Preflight(args)) => ended(preflight::preflight(&args), ExitCode::from(2)),
         None => {
             logging::init(cli.run.log_format, env!("CARGO_CRATE_NAME"));
-            run::run_blocking(cli.run)
-        }
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("Error: {error:#}");
-            ExitCode::FAILURE
+            ended(run::run_blocking(cli.run).map(|()| ExitCode::SUCCESS), ExitCode::FAILURE)
         }
     }
+}
+
+fn ended(result: anyhow::Result<ExitCode>, failure: ExitCode) -> ExitCode {
+    result.unwrap_or_else(|error| {
+        eprintln!("Error: {error:#}");
+        failure
+    })
 }

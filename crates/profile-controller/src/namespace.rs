@@ -11,7 +11,7 @@ use profile_render::{
 
 use crate::{
     apply::{Written, written},
-    context::Context,
+    hands::Hands,
     problem::{ObjectProblem, Problem},
 };
 
@@ -23,7 +23,7 @@ pub(crate) struct Claimed {
     /// The writes that it took.
     pub(crate) writes: Vec<Written>,
     /// The namespace, if it does not carry our label yet: it was not ours until now, or was left by the Go controller. Its
-    /// objects are not in the store then. [`Context::complete_takeover`] sets the label when they have been dealt with, so
+    /// objects are not in the store then. [`complete_takeover`] sets the label when they have been dealt with, so
     /// that a takeover that is broken off starts again.
     pub(crate) taken_over: Option<Arc<Observed>>,
 }
@@ -35,85 +35,85 @@ impl Claimed {
     }
 }
 
-impl Context {
-    /// Makes sure that the namespace of a Profile is there and the Profile's.
-    pub(crate) async fn claim_namespace(
-        &self,
-        profile: &ValidProfile,
-        rendered: &Rendered,
-        known: Option<Arc<Observed>>,
-        config: &PlatformConfig,
-    ) -> Result<Claimed, Problem> {
-        let namespace = match known {
-            Some(namespace) => Some(namespace),
-            None => self.read_namespace(profile).await?,
+/// Makes sure that the namespace of a Profile is there and the Profile's.
+pub(crate) async fn claim_namespace(
+    hands: &impl Hands,
+    profile: &ValidProfile,
+    rendered: &Rendered,
+    known: Option<Arc<Observed>>,
+    config: &PlatformConfig,
+) -> Result<Claimed, Problem> {
+    let namespace = match known {
+        Some(namespace) => Some(namespace),
+        None => read_namespace(hands, profile).await?,
+    };
+    drive_namespace(hands, profile, rendered, namespace, config, false).await
+}
+
+/// Sets the label that completes a takeover, with everything else that the namespace should have.
+pub(crate) async fn complete_takeover(
+    hands: &impl Hands,
+    profile: &ValidProfile,
+    rendered: &Rendered,
+    namespace: Arc<Observed>,
+    config: &PlatformConfig,
+) -> Result<Vec<Written>, Problem> {
+    drive_namespace(hands, profile, rendered, Some(namespace), config, true)
+        .await
+        .map(|claimed| claimed.writes)
+}
+
+/// Takes one step after the other until there is nothing left to do. Whose namespace it is is decided anew before each
+/// step, and each step holds only for the very state it was decided on, so that losing a race is never a takeover.
+async fn drive_namespace(
+    hands: &impl Hands,
+    profile: &ValidProfile,
+    rendered: &Rendered,
+    mut namespace: Option<Arc<Observed>>,
+    config: &PlatformConfig,
+    complete: bool,
+) -> Result<Claimed, Problem> {
+    let mut writes = Vec::new();
+    for _ in 0..STEPS {
+        let desired = match ownership::decide(profile, namespace.as_deref(), |uid| hands.is_live(uid)) {
+            Ownership::Ours if !complete && !is_labelled(namespace.as_deref(), profile) => {
+                return Ok(Claimed { writes, taken_over: namespace });
+            }
+            Ownership::Absent | Ownership::Ours => {
+                rendered.namespace_manifest(namespace.as_deref(), &config.namespace_labels)
+            }
+            Ownership::Adoptable(_) => adoption(rendered),
+            Ownership::Terminating => {
+                return Err(Problem::NamespaceTerminating(profile.name().to_owned()));
+            }
+            Ownership::Foreign(reason) => {
+                let (name, owner) = (profile.name().to_owned(), profile.owner().name().to_owned());
+                return Err(Problem::NotOwned { name, owner, reason });
+            }
         };
-        self.drive_namespace(profile, rendered, namespace, config, false).await
+        let Some(change) =
+            plan::plan(&desired, namespace.as_deref()).map_err(|obstacle| objects(obstacle.into()))?
+        else {
+            return Ok(Claimed { writes, taken_over: None });
+        };
+        namespace = match hands.make(&desired, &change).await {
+            Ok(namespace) => {
+                writes.push(written(&desired.key, change));
+                namespace
+            }
+            Err(error) if error.is_outdated() => read_namespace(hands, profile).await?,
+            Err(error) => return Err(Problem::Namespace(error)),
+        };
     }
+    Err(objects(ObjectProblem::Contended(ObjectKey::namespace(profile.name()))))
+}
 
-    /// Sets the label that completes a takeover, with everything else that the namespace should have.
-    pub(crate) async fn complete_takeover(
-        &self,
-        profile: &ValidProfile,
-        rendered: &Rendered,
-        namespace: Arc<Observed>,
-        config: &PlatformConfig,
-    ) -> Result<Vec<Written>, Problem> {
-        self.drive_namespace(profile, rendered, Some(namespace), config, true)
-            .await
-            .map(|claimed| claimed.writes)
-    }
-
-    /// Takes one step after the other until there is nothing left to do. Whose namespace it is is decided anew before each
-    /// step, and each step holds only for the very state it was decided on, so that losing a race is never a takeover.
-    async fn drive_namespace(
-        &self,
-        profile: &ValidProfile,
-        rendered: &Rendered,
-        mut namespace: Option<Arc<Observed>>,
-        config: &PlatformConfig,
-        complete: bool,
-    ) -> Result<Claimed, Problem> {
-        let mut writes = Vec::new();
-        for _ in 0..STEPS {
-            let desired =
-                match ownership::decide(profile, namespace.as_deref(), |uid| self.profiles.is_live(uid)) {
-                    Ownership::Ours if !complete && !is_labelled(namespace.as_deref(), profile) => {
-                        return Ok(Claimed { writes, taken_over: namespace });
-                    }
-                    Ownership::Absent | Ownership::Ours => {
-                        rendered.namespace_manifest(namespace.as_deref(), &config.namespace_labels)
-                    }
-                    Ownership::Adoptable(_) => adoption(rendered),
-                    Ownership::Terminating => {
-                        return Err(Problem::NamespaceTerminating(profile.name().to_owned()));
-                    }
-                    Ownership::Foreign(reason) => {
-                        let (name, owner) = (profile.name().to_owned(), profile.owner().name().to_owned());
-                        return Err(Problem::NotOwned { name, owner, reason });
-                    }
-                };
-            let Some(change) =
-                plan::plan(&desired, namespace.as_deref()).map_err(|obstacle| objects(obstacle.into()))?
-            else {
-                return Ok(Claimed { writes, taken_over: None });
-            };
-            namespace = match self.make(&desired, &change).await {
-                Ok(namespace) => {
-                    writes.push(written(&desired.key, change));
-                    namespace
-                }
-                Err(error) if error.is_outdated() => self.read_namespace(profile).await?,
-                Err(error) => return Err(Problem::Namespace(error)),
-            };
-        }
-        Err(objects(ObjectProblem::Contended(ObjectKey::namespace(profile.name()))))
-    }
-
-    async fn read_namespace(&self, profile: &ValidProfile) -> Result<Option<Arc<Observed>>, Problem> {
-        let namespace = self.read(&ObjectKey::namespace(profile.name())).await.map_err(Problem::Namespace)?;
-        Ok(namespace.map(Arc::new))
-    }
+async fn read_namespace(
+    hands: &impl Hands,
+    profile: &ValidProfile,
+) -> Result<Option<Arc<Observed>>, Problem> {
+    let namespace = hands.read(&ObjectKey::namespace(profile.name())).await.map_err(Problem::Namespace)?;
+    Ok(namespace.map(Arc::new))
 }
 
 fn is_labelled(namespace: Option<&Observed>, profile: &ValidProfile) -> bool {

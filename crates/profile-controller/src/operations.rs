@@ -241,15 +241,6 @@ impl Operations {
             new
         })
     }
-
-    /// What an operation is about, for people.
-    pub(crate) fn describe(&self, operation: &Operation) -> String {
-        let subject = &operation.subject;
-        match (self.registry.get(&operation.kind), operation.verb) {
-            (Some(plugin), Verb::Apply | Verb::Revoke) => plugin.describe(subject),
-            _ => Value::Object(subject.clone()).to_string(),
-        }
-    }
 }
 
 impl Context {
@@ -269,7 +260,7 @@ impl Context {
         let result = self.operations.take_turn(&operation).await;
         match &result {
             Ok(_) if operation.verb != Verb::Resolve => {
-                info!(profile = name, "{operation}: {}", self.operations.describe(&operation));
+                info!(profile = name, "{operation}: {}", operation.describe(&self.operations.registry));
             }
             Ok(_) => {}
             Err(error) => warn!(profile = name, reason = error.cause.reason(), "{operation}: {error}"),
@@ -286,6 +277,14 @@ impl Context {
 impl Operation {
     pub(crate) fn new(verb: Verb, kind: &str, subject: &Map<String, Value>) -> Self {
         Self { kind: kind.to_owned(), verb, subject: subject.clone() }
+    }
+
+    /// What it is about, for people.
+    pub(crate) fn describe(&self, registry: &Registry) -> String {
+        match (registry.get(&self.kind), self.verb) {
+            (Some(plugin), Verb::Apply | Verb::Revoke) => plugin.describe(&self.subject),
+            _ => Value::Object(self.subject.clone()).to_string(),
+        }
     }
 
     fn key(&self) -> Key {

@@ -6,18 +6,18 @@ use std::sync::Arc;
 use kube::ResourceExt;
 use profile_api::{
     CONDITION_FALSE, CONDITION_TRUE, GrantRecord, GrantState, ProfileCondition,
-    names::{ABANDON_GRANTS_ANNOTATION, FINALIZER},
+    names::ABANDON_GRANTS_ANNOTATION,
 };
-use profile_plugin::{Cause, Plan, Request};
-use serde_json::json;
-use tracing::{info, warn};
+use profile_plugin::{Cause, Plan, Registry, Request};
+use tracing::warn;
 
 use crate::{
     context::Context,
     grants::{Decision, Facts, Failure, decide},
-    operations::{Operation, Progress, Verb},
+    hands::Hands,
+    operations::{Operation, Verb},
     problem::{PluginProblem, Problem},
-    profile::{Part, ReadProfile, WriteError},
+    profile::ReadProfile,
 };
 
 /// Reasons of the condition while nothing has gone wrong.
@@ -44,7 +44,7 @@ impl Outside {
     }
 
     /// Why the Profile is not ready, if that is so for its plugins.
-    pub(crate) fn problem(&self, context: &Context) -> Option<PluginProblem> {
+    pub(crate) fn problem(&self, registry: &Registry) -> Option<PluginProblem> {
         let decision = self.decision.as_ref()?;
         let invalid = self.plan.invalid.iter().map(|invalid| {
             let field = &invalid.field;
@@ -53,7 +53,7 @@ impl Outside {
         let failed = decision
             .failures
             .iter()
-            .map(|failure| (failure.error.cause.reason(), tell_failure(failure, context)));
+            .map(|failure| (failure.error.cause.reason(), tell_failure(failure, registry)));
         let wrong: Vec<_> = invalid.chain(failed).collect();
         if let Some((reason, _)) = wrong.first() {
             let messages: Vec<_> = wrong.iter().map(|(_, message)| message.as_str()).collect();
@@ -63,13 +63,13 @@ impl Outside {
             Verb::Resolve | Verb::Apply => GRANTING,
             Verb::Revoke => REVOKING,
         };
-        let pending: Vec<_> = decision.pending.iter().map(|operation| tell(operation, context)).collect();
+        let pending: Vec<_> = decision.pending.iter().map(|operation| tell(operation, registry)).collect();
         let message = format!("waiting for plugins outside the cluster: {}", pending.join("; "));
         Some(PluginProblem { reason, message, is_pending: true })
     }
 
     /// The conditions about plugins. What is not known is left out.
-    pub(crate) fn conditions(&self, context: &Context) -> Vec<ProfileCondition> {
+    pub(crate) fn conditions(&self, registry: &Registry) -> Vec<ProfileCondition> {
         let condition = |type_: &str, holds: bool, reason: &str, message: String| ProfileCondition {
             type_: type_.to_owned(),
             status: if holds { CONDITION_TRUE } else { CONDITION_FALSE }.to_owned(),
@@ -78,7 +78,7 @@ impl Outside {
             ..ProfileCondition::default()
         };
         let mut conditions = Vec::new();
-        if let Some(problem) = self.problem(context) {
+        if let Some(problem) = self.problem(registry) {
             let PluginProblem { reason, message, .. } = problem;
             conditions.push(condition(ProfileCondition::PLUGINS_READY, false, reason, message));
         } else if self.decision.is_some() && !self.plan.is_empty() {
@@ -86,7 +86,7 @@ impl Outside {
             conditions.push(condition(ProfileCondition::PLUGINS_READY, true, GRANTED, message));
         }
         if !self.plan.unknown.is_empty() {
-            let known: Vec<_> = context.operations.registry.kinds().collect();
+            let known: Vec<_> = registry.kinds().collect();
             let message = format!(
                 "this controller has no plugin {}, which is ignored; it has {}",
                 self.plan.unknown.join(", "),
@@ -98,71 +98,63 @@ impl Outside {
     }
 }
 
+/// What follows for the grants of a Profile that lives and whose namespace is its own.
+pub(crate) fn look_at_grants(hands: &impl Hands, profile: &ReadProfile, plan: &Plan) -> Decision {
+    let records = &profile.status.plugins;
+    if plan.requests.is_empty() && records.is_empty() {
+        return Decision::default();
+    }
+    decide(&Facts {
+        plan,
+        records,
+        abandon: abandons(profile),
+        progress: &|operation| hands.progress(profile, operation),
+    })
+}
+
+/// What follows for the grants of a Profile that is being deleted: all of them are revoked. Without a record they are those
+/// that the Go controller made for the spec.
+pub(crate) fn look_at_last_grants(hands: &impl Hands, profile: &ReadProfile) -> Outside {
+    let records = &profile.status.plugins;
+    if !records.is_empty() {
+        return Outside { plan: Plan::default(), decision: Some(revoke_all(hands, profile, records)) };
+    }
+    let plan = hands.registry().plan(&profile.name_any(), profile.plugins());
+    let mut unrecorded = Vec::new();
+    let mut resolution = Decision::default();
+    for Request { kind, request } in &plan.requests {
+        let asked = Request { kind, request: request.clone() };
+        let progress = |operation: &Operation| hands.progress(profile, operation);
+        let facts = Facts { plan: &plan, records, abandon: false, progress: &progress };
+        if let Some(grant) = resolution.resolve(&asked, &facts) {
+            let state = GrantState::Revoking;
+            let kind = (*kind).to_owned();
+            unrecorded.push(GrantRecord { kind, state, request: request.clone(), grant });
+        }
+    }
+    // What is not there has nothing granted in it.
+    resolution.failures.retain(|failure| failure.error.cause != Cause::NotFound);
+    if abandons(profile) {
+        resolution.failures.clear();
+    }
+    let mut decision = revoke_all(hands, profile, &unrecorded);
+    decision.start.extend(resolution.start);
+    decision.relevant.extend(resolution.relevant);
+    decision.failures.extend(resolution.failures);
+    decision.pending.extend(resolution.pending);
+    Outside { plan: Plan { requests: Vec::new(), ..plan }, decision: Some(decision) }
+}
+
+fn revoke_all(hands: &impl Hands, profile: &ReadProfile, records: &[GrantRecord]) -> Decision {
+    decide(&Facts {
+        plan: &Plan::default(),
+        records,
+        abandon: abandons(profile),
+        progress: &|operation| hands.progress(profile, operation),
+    })
+}
+
 impl Context {
-    /// What follows for the grants of a Profile that lives and whose namespace is its own.
-    pub(crate) fn look_at_grants(&self, profile: &ReadProfile, plan: &Plan) -> Decision {
-        let records = &profile.status.plugins;
-        if plan.requests.is_empty() && records.is_empty() {
-            return Decision::default();
-        }
-        decide(&Facts {
-            plan,
-            records,
-            abandon: abandons(profile),
-            progress: &|operation| self.progress_of(profile, operation),
-        })
-    }
-
-    /// What follows for the grants of a Profile that is being deleted: all of them are revoked. Without a record they are those
-    /// that the Go controller made for the spec.
-    pub(crate) fn look_at_last_grants(&self, profile: &ReadProfile) -> Outside {
-        let records = &profile.status.plugins;
-        if !records.is_empty() {
-            return Outside { plan: Plan::default(), decision: Some(self.revoke_all(profile, records)) };
-        }
-        let plan = self.operations.registry.plan(&profile.name_any(), profile.plugins());
-        let mut unrecorded = Vec::new();
-        let mut resolution = Decision::default();
-        for Request { kind, request } in &plan.requests {
-            let asked = Request { kind, request: request.clone() };
-            let progress = |operation: &Operation| self.progress_of(profile, operation);
-            let facts = Facts { plan: &plan, records, abandon: false, progress: &progress };
-            if let Some(grant) = resolution.resolve(&asked, &facts) {
-                let state = GrantState::Revoking;
-                let kind = (*kind).to_owned();
-                unrecorded.push(GrantRecord { kind, state, request: request.clone(), grant });
-            }
-        }
-        // What is not there has nothing granted in it.
-        resolution.failures.retain(|failure| failure.error.cause != Cause::NotFound);
-        if abandons(profile) {
-            resolution.failures.clear();
-        }
-        let mut decision = self.revoke_all(profile, &unrecorded);
-        decision.start.extend(resolution.start);
-        decision.relevant.extend(resolution.relevant);
-        decision.failures.extend(resolution.failures);
-        decision.pending.extend(resolution.pending);
-        Outside { plan: Plan { requests: Vec::new(), ..plan }, decision: Some(decision) }
-    }
-
-    fn revoke_all(&self, profile: &ReadProfile, records: &[GrantRecord]) -> Decision {
-        decide(&Facts {
-            plan: &Plan::default(),
-            records,
-            abandon: abandons(profile),
-            progress: &|operation| self.progress_of(profile, operation),
-        })
-    }
-
-    /// How far an operation is. A request that can be resolved at once is.
-    fn progress_of(&self, profile: &ReadProfile, operation: &Operation) -> Progress {
-        match operation.verb {
-            Verb::Resolve => self.operations.resolve_now(profile, operation),
-            Verb::Apply | Verb::Revoke => self.operations.progress(profile, operation),
-        }
-    }
-
     /// Starts what was decided, now that it is recorded.
     pub(crate) fn carry_on(self: &Arc<Self>, profile: &Arc<ReadProfile>, decision: &Decision) {
         self.operations.keep_only(profile, &decision.relevant);
@@ -176,25 +168,11 @@ impl Context {
             let note = format!(
                 "not revoked, because annotation {ABANDON_GRANTS_ANNOTATION} says so: {} {}",
                 record.kind,
-                self.operations.describe(&operation)
+                operation.describe(&self.operations.registry)
             );
             warn!(profile = profile.name_any(), "{note}");
             self.events.warning(profile, "GrantAbandoned", &note).await;
         }
-    }
-
-    /// Puts the finalizer on a Profile before something is granted outside the cluster, so that it is there until that is
-    /// revoked.
-    pub(crate) async fn add_finalizer(&self, profile: &ReadProfile) -> Result<(), WriteError> {
-        if profile.has_finalizer() {
-            return Ok(());
-        }
-        let mut finalizers = profile.finalizers().to_vec();
-        finalizers.push(FINALIZER.to_owned());
-        let metadata = json!({ "finalizers": finalizers, "resourceVersion": profile.resource_version() });
-        self.patch_profile(profile, Part::Metadata, json!({ "metadata": metadata })).await?;
-        info!(profile = profile.name_any(), "added finalizer {FINALIZER}");
-        Ok(())
     }
 }
 
@@ -203,7 +181,7 @@ fn abandons(profile: &ReadProfile) -> bool {
 }
 
 /// For the condition: what cannot be done, why, and how to go on without it.
-fn tell_failure(failure: &Failure, context: &Context) -> String {
+fn tell_failure(failure: &Failure, registry: &Registry) -> String {
     let Failure { operation, error } = failure;
     let give_up = match operation.verb {
         Verb::Revoke => {
@@ -213,14 +191,14 @@ fn tell_failure(failure: &Failure, context: &Context) -> String {
     };
     match operation.verb {
         Verb::Resolve => format!("{operation}: {error}"),
-        Verb::Apply | Verb::Revoke => format!("{}: {error}{give_up}", tell(operation, context)),
+        Verb::Apply | Verb::Revoke => format!("{}: {error}{give_up}", tell(operation, registry)),
     }
 }
 
-fn tell(operation: &Operation, context: &Context) -> String {
+fn tell(operation: &Operation, registry: &Registry) -> String {
     match operation.verb {
         Verb::Resolve => operation.to_string(),
-        Verb::Apply | Verb::Revoke => format!("{operation} ({})", context.operations.describe(operation)),
+        Verb::Apply | Verb::Revoke => format!("{operation} ({})", operation.describe(registry)),
     }
 }
 

@@ -12,6 +12,29 @@ use serde_json::json;
 
 use crate::request::bounded;
 
+/// An annotation by which a cloud gives an identity to the pods of a ServiceAccount.
+pub(crate) struct CloudAnnotation {
+    pub(crate) key: &'static str,
+    /// Kind of the plugin that sets it.
+    pub(crate) plugin: &'static str,
+    /// What its value names.
+    pub(crate) identity: &'static str,
+}
+
+/// The annotations that the plugins set, which the Go controller sets too.
+pub(crate) const CLOUD_ANNOTATIONS: [CloudAnnotation; 2] = [
+    CloudAnnotation {
+        key: plugin_gke_workload_identity::SERVICE_ACCOUNT_ANNOTATION,
+        plugin: GkeWorkloadIdentity::KIND,
+        identity: "the Google service account",
+    },
+    CloudAnnotation {
+        key: plugin_eks_irsa::ROLE_ANNOTATION,
+        plugin: EksIrsa::KIND,
+        identity: "the trust policy of the AWS role",
+    },
+];
+
 /// Settings of the plugins.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Plugins")]

@@ -12,11 +12,13 @@ use tokio::time::Instant;
 use tracing::Instrument;
 
 use crate::{
-    apply::Written,
+    apply::{self, Written},
     backoff::{Retry, jittered},
     context::Context,
-    namespace::Claimed,
-    outside::Outside,
+    finalizer::{add_finalizer, drop_unneeded_finalizer},
+    hands::Hands,
+    namespace::{Claimed, claim_namespace, complete_takeover},
+    outside::{Outside, look_at_grants},
     problem::{ObjectProblem, Problem},
     profile::ReadProfile,
 };
@@ -65,7 +67,7 @@ async fn look_at(profile: Arc<ReadProfile>, context: Arc<Context>) -> Option<Ret
         return context.release(&profile).await;
     }
     let outcome = match &profile.spec {
-        Ok(spec) => settle(&profile, spec, &context).await,
+        Ok(spec) => settle(&profile, spec, context.as_ref()).await,
         Err(error) => Outcome::failed(Problem::Undecodable(error.clone())),
     };
     let unreported = context.report(&profile, &outcome).await.err();
@@ -79,19 +81,20 @@ async fn look_at(profile: Arc<ReadProfile>, context: Arc<Context>) -> Option<Ret
     retries.into_iter().flatten().reduce(Retry::sooner)
 }
 
-async fn settle(profile: &ReadProfile, spec: &ProfileSpec, context: &Context) -> Outcome {
-    let config = context.config.borrow().clone();
+/// Makes everything what a Profile that can be read asks for.
+pub(crate) async fn settle(profile: &ReadProfile, spec: &ProfileSpec, hands: &impl Hands) -> Outcome {
+    let config = hands.config();
     let valid = match validate(&profile.metadata, spec, &config) {
         Ok(valid) => valid,
         Err(refusal) => return Outcome::failed(refusal.into()),
     };
-    let plan = context.operations.registry.plan(valid.name(), &spec.plugins);
+    let plan = hands.registry().plan(valid.name(), &spec.plugins);
     let rendered = render(&valid, &config).annotate_editor(plan.annotations.clone());
     let mut outside = Outside { plan, decision: None };
     let mut writes = Vec::new();
     let settled =
-        settle_rendered(profile, &valid, &rendered, &config, context, &mut writes, &mut outside).await;
-    let problem = settled.err().or_else(|| outside.problem(context).map(Problem::Plugins));
+        settle_rendered(profile, &valid, &rendered, &config, hands, &mut writes, &mut outside).await;
+    let problem = settled.err().or_else(|| outside.problem(hands.registry()).map(Problem::Plugins));
     Outcome { writes, browser_access: Some(rendered.browser_access), outside, problem }
 }
 
@@ -101,32 +104,32 @@ async fn settle_rendered(
     valid: &ValidProfile,
     rendered: &Rendered,
     config: &PlatformConfig,
-    context: &Context,
+    hands: &impl Hands,
     writes: &mut Vec<Written>,
     outside: &mut Outside,
 ) -> Result<(), Problem> {
-    let known = context.objects.of(valid.name());
+    let known = hands.known(valid.name());
     let namespace = find(&known, &ObjectKey::namespace(valid.name()));
-    let claimed = context.claim_namespace(valid, rendered, namespace, config).await?;
+    let claimed = claim_namespace(hands, valid, rendered, namespace, config).await?;
     let unlabelled = may_be_unlabelled(profile, rendered, &claimed);
     writes.extend(claimed.writes);
     // Nothing is granted to a namespace that is somebody else's.
-    let decision = context.look_at_grants(profile, &outside.plan);
+    let decision = look_at_grants(hands, profile, &outside.plan);
     if !decision.records.is_empty() {
-        context.add_finalizer(profile).await?;
+        add_finalizer(hands, profile).await?;
     }
     outside.decision = Some(decision);
 
-    let problems = match context.read_unknown(unlabelled, known).await {
-        Ok(known) => context.settle_objects(rendered, &known, valid.uid(), writes).await,
+    let problems = match read_unknown(hands, unlabelled, known).await {
+        Ok(known) => settle_objects(hands, rendered, &known, valid.uid(), writes).await,
         Err(problem) => vec![problem],
     };
     worst(problems).map_or(Ok(()), Err)?;
 
     if let Some(namespace) = claimed.taken_over {
-        writes.extend(context.complete_takeover(valid, rendered, namespace, config).await?);
+        writes.extend(complete_takeover(hands, valid, rendered, namespace, config).await?);
     }
-    Ok(context.drop_unneeded_finalizer(profile, outside).await?)
+    Ok(drop_unneeded_finalizer(hands, profile, outside).await?)
 }
 
 /// The objects that may be there without our label, so that the store does not know them: in a namespace that is taken over
@@ -149,49 +152,48 @@ impl Outcome {
         Self { writes: Vec::new(), browser_access: None, outside, problem }
     }
 
-    fn failed(problem: Problem) -> Self {
+    /// For a Profile of which nothing can be made.
+    pub(crate) fn failed(problem: Problem) -> Self {
         Self { writes: Vec::new(), browser_access: None, outside: Outside::default(), problem: Some(problem) }
     }
 }
 
-impl Context {
-    /// What is known, with what the API server has of the given objects beside.
-    async fn read_unknown(
-        &self,
-        keys: Vec<ObjectKey>,
-        known: Vec<Arc<Observed>>,
-    ) -> Result<Vec<Arc<Observed>>, ObjectProblem> {
-        let unknown = keys.into_iter().filter(|key| find(&known, key).is_none() && self.is_served(key.kind));
-        let read = join_all(unknown.map(|key| async move { self.read(&key).await })).await;
-        let read = read.into_iter().filter_map(Result::transpose).collect::<Result<Vec<_>, _>>()?;
-        Ok(known.into_iter().chain(read.into_iter().map(Arc::new)).collect())
-    }
+/// What is known, with what the API server has of the given objects beside.
+async fn read_unknown(
+    hands: &impl Hands,
+    keys: Vec<ObjectKey>,
+    known: Vec<Arc<Observed>>,
+) -> Result<Vec<Arc<Observed>>, ObjectProblem> {
+    let unknown = keys.into_iter().filter(|key| find(&known, key).is_none() && hands.is_served(key.kind));
+    let read = join_all(unknown.map(|key| async move { hands.read(&key).await })).await;
+    let read = read.into_iter().filter_map(Result::transpose).collect::<Result<Vec<_>, _>>()?;
+    Ok(known.into_iter().chain(read.into_iter().map(Arc::new)).collect())
+}
 
-    /// Makes the objects in the namespace what they should be, side by side. One that fails harms no other.
-    async fn settle_objects(
-        &self,
-        rendered: &Rendered,
-        known: &[Arc<Observed>],
-        profile_uid: &str,
-        writes: &mut Vec<Written>,
-    ) -> Vec<ObjectProblem> {
-        let manifests = rendered.manifests();
-        let settled =
-            manifests.iter().map(|manifest| self.settle(manifest, find(known, &manifest.key)).boxed());
-        let removed = rendered.absent.iter().map(|key| {
-            let observed = find(known, key);
-            async move { self.remove(key, observed.as_deref(), profile_uid).await }.boxed()
-        });
-        let results = join_all(settled.chain(removed)).await;
-        let mut problems = Vec::new();
-        for result in results {
-            match result {
-                Ok(made) => writes.extend(made),
-                Err(problem) => problems.push(problem),
-            }
+/// Makes the objects in the namespace what they should be, side by side. One that fails harms no other.
+async fn settle_objects(
+    hands: &impl Hands,
+    rendered: &Rendered,
+    known: &[Arc<Observed>],
+    profile_uid: &str,
+    writes: &mut Vec<Written>,
+) -> Vec<ObjectProblem> {
+    let manifests = rendered.manifests();
+    let settled =
+        manifests.iter().map(|manifest| apply::settle(hands, manifest, find(known, &manifest.key)).boxed());
+    let removed = rendered.absent.iter().map(|key| {
+        let observed = find(known, key);
+        async move { apply::remove(hands, key, observed.as_deref(), profile_uid).await }.boxed()
+    });
+    let results = join_all(settled.chain(removed)).await;
+    let mut problems = Vec::new();
+    for result in results {
+        match result {
+            Ok(made) => writes.extend(made),
+            Err(problem) => problems.push(problem),
         }
-        problems
     }
+    problems
 }
 
 fn find(objects: &[Arc<Observed>], key: &ObjectKey) -> Option<Arc<Observed>> {

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 use profile_api::{CONDITION_FALSE, CONDITION_TRUE, ProfileCondition, ProfileStatus};
+use profile_plugin::Registry;
 use profile_render::{OwnedKind, mesh::BrowserAccess, plan::Change};
 use serde_json::{Value, json};
 use tracing::{info, warn};
@@ -12,6 +13,7 @@ use crate::{
     apply::Written,
     backoff::Retry,
     context::Context,
+    hands::Hands,
     problem::Problem,
     profile::{Part, ReadProfile},
     reconcile::Outcome,
@@ -26,7 +28,7 @@ impl Context {
     /// # Errors
     /// With when to try again, if the status could not be written.
     pub(crate) async fn report(&self, profile: &ReadProfile, outcome: &Outcome) -> Result<(), Retry> {
-        let status = self.compose(outcome, profile, Timestamp::now());
+        let status = compose(self.registry(), outcome, profile, Timestamp::now());
         self.tell_changes(profile, outcome).await;
         if status == profile.status {
             return Ok(());
@@ -81,24 +83,27 @@ impl Context {
     }
 }
 
-impl Context {
-    /// The status after a reconcile, with the times of the conditions that have not changed since.
-    fn compose(&self, outcome: &Outcome, profile: &ReadProfile, now: Timestamp) -> ProfileStatus {
-        let generation = profile.metadata.generation;
-        // The API server keeps whole seconds.
-        let now = Time(Timestamp::from_second(now.as_second()).unwrap_or(now));
-        let mut conditions = conditions(outcome, &profile.name_any());
-        conditions.extend(outcome.outside.conditions(self));
-        for condition in &mut conditions {
-            let before =
-                profile.status.condition(&condition.type_).filter(|before| before.status == condition.status);
-            let since = before.and_then(|before| before.last_transition_time.clone());
-            condition.last_transition_time = Some(since.unwrap_or_else(|| now.clone()));
-            condition.observed_generation = generation;
-        }
-        let plugins = outcome.outside.records(&profile.status.plugins);
-        ProfileStatus { conditions, observed_generation: generation, plugins }
+/// The status after a reconcile, with the times of the conditions that have not changed since.
+pub(crate) fn compose(
+    registry: &Registry,
+    outcome: &Outcome,
+    profile: &ReadProfile,
+    now: Timestamp,
+) -> ProfileStatus {
+    let generation = profile.metadata.generation;
+    // The API server keeps whole seconds.
+    let now = Time(Timestamp::from_second(now.as_second()).unwrap_or(now));
+    let mut conditions = conditions(outcome, &profile.name_any());
+    conditions.extend(outcome.outside.conditions(registry));
+    for condition in &mut conditions {
+        let before =
+            profile.status.condition(&condition.type_).filter(|before| before.status == condition.status);
+        let since = before.and_then(|before| before.last_transition_time.clone());
+        condition.last_transition_time = Some(since.unwrap_or_else(|| now.clone()));
+        condition.observed_generation = generation;
     }
+    let plugins = outcome.outside.records(&profile.status.plugins);
+    ProfileStatus { conditions, observed_generation: generation, plugins }
 }
 
 /// What is not known, because it was not come to, is left out.

@@ -7,12 +7,15 @@
 //! 3. [`render`] gives the objects that the Profile should have;
 //! 4. [`plan`] compares one object with what is there and gives the one [`Change`](plan::Change) that is needed, if any.
 //!
+//! [`foresight`] tells what a change will have made of an object, for those who want to know before it is made.
+//!
 //! Access of those with whom an owner shares a namespace is rendered by [`contributor`].
 //!
 //! Which mesh is in use is known to [`mesh`] alone; which kinds of objects are owned, to [`OwnedKind`] alone.
 
 pub mod config;
 pub mod contributor;
+pub mod foresight;
 pub mod labels;
 pub mod mesh;
 pub mod ownership;

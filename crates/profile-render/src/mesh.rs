@@ -4,7 +4,10 @@ use kube::{CustomResource, core::ObjectMeta};
 use profile_api::names::OWNER_POLICY;
 use serde::{Deserialize, Serialize};
 
-use crate::{Owner, PlatformConfig, ValidProfile};
+use crate::{Owner, PlatformConfig, ValidProfile, foresight::FieldChange};
+
+/// The action of a policy that lets in who matches one of its rules.
+const ALLOW: &str = "ALLOW";
 
 /// Spec of an Istio AuthorizationPolicy (`security.istio.io/v1`), as far as it is used here: it selects every workload of
 /// its namespace. Field meanings: <https://istio.io/latest/docs/reference/config/security/authorization-policy/>.
@@ -104,6 +107,11 @@ pub fn browser_access(owner: &Owner, config: &PlatformConfig) -> BrowserAccess {
     }
 }
 
+/// Whether a change of a field in a policy writes down what holds already: one without an action allows.
+pub fn is_implied(change: &FieldChange) -> bool {
+    change.path == "spec.action" && change.from.is_none() && change.to.as_ref().is_some_and(|to| to == ALLOW)
+}
+
 /// The policy that lets the owner, the namespace's own workloads and the platform's probes in.
 pub(crate) fn owner_policy(profile: &ValidProfile, config: &PlatformConfig) -> AuthorizationPolicy {
     let rules = owner_rule(profile.owner(), config)
@@ -112,7 +120,7 @@ pub(crate) fn owner_policy(profile: &ValidProfile, config: &PlatformConfig) -> A
         .collect();
     AuthorizationPolicy {
         metadata: ObjectMeta { name: Some(OWNER_POLICY.to_owned()), ..ObjectMeta::default() },
-        spec: AuthorizationPolicySpec { action: "ALLOW".to_owned(), rules },
+        spec: AuthorizationPolicySpec { action: ALLOW.to_owned(), rules },
     }
 }
 
@@ -145,7 +153,7 @@ fn owner_rule(owner: &Owner, config: &PlatformConfig) -> Option<Rule> {
 /// recognised: then there is access through RBAC alone.
 pub(crate) fn contributor_policy(subject: &Owner, config: &PlatformConfig) -> Option<AuthorizationPolicy> {
     let rules = vec![owner_rule(subject, config)?];
-    let spec = AuthorizationPolicySpec { action: "ALLOW".to_owned(), rules };
+    let spec = AuthorizationPolicySpec { action: ALLOW.to_owned(), rules };
     Some(AuthorizationPolicy { metadata: ObjectMeta::default(), spec })
 }
 

@@ -284,10 +284,12 @@ fn help_explains_every_flag() {
         "--resync-period",
         "--log-format",
     ];
+    let preflight_flags = ["--output", "--all", "--service-account", "--chunk-size"];
     for (arguments, expected) in [
         (&["--help"][..], flags.iter().chain(&run_flags).copied().collect::<BTreeSet<_>>()),
         (&["-help"], flags.iter().chain(&run_flags).copied().collect()),
         (&["render", "--help"], flags.iter().chain(&["--filename"]).copied().collect()),
+        (&["preflight", "--help"], flags.iter().chain(&run_flags).chain(&preflight_flags).copied().collect()),
     ] {
         let output = output(arguments, "", "", &[]);
         assert!(output.status.success(), "{arguments:?}: {}", errors(&output));

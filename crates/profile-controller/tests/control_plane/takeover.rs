@@ -1,34 +1,31 @@
 //! Taking over what the Go controller has left: nothing is deleted or created again.
 
-use std::collections::BTreeMap;
-
 use kube::{
-    Api, ResourceExt,
-    api::{Patch, PatchParams, PostParams},
-    core::{ApiResource, DynamicObject, GroupVersionKind},
+    ResourceExt,
+    api::{Patch, PatchParams},
 };
-use profile_api::{Profile, names};
+use profile_api::names;
 use serde_json::{Value, json};
 
-use crate::harness::{World, run, until};
-
-/// What the Go controller leaves for one Profile, as captured from a real cluster.
-const STATE: &str = include_str!("reference-state.yaml");
+use crate::{
+    harness::{World, run, until},
+    reference,
+};
 
 #[test]
 fn the_state_of_the_reference_is_taken_over_without_creating_anything_again() {
     run(async {
         let world = World::start().await;
         let name = "p00001";
-        leave_reference_state(&world, name).await;
-        let uids = uids(&world, name).await;
+        reference::leave(&world, name, "u1@example.com").await;
+        let uids = reference::uids(&world, name).await;
         assert_eq!(uids.len(), 8, "{uids:?}");
 
         let mark = world.cluster.audit().settled().await.unwrap();
         let controller = world.controller(&[]);
         let profile = world.ready(name).await;
         world.assert_in_place(&profile).await;
-        assert_eq!(self::uids(&world, name).await, uids, "the same objects");
+        assert_eq!(reference::uids(&world, name).await, uids, "the same objects");
         let writes = world.writes_since(mark).await;
         assert!(writes.iter().all(|write| write.starts_with("patch ")), "{writes:#?}");
         assert_eq!(writes.len(), 10, "one for each of 8 objects, the finalizer and the status: {writes:#?}");
@@ -61,8 +58,8 @@ fn a_takeover_that_was_broken_off_is_completed() {
     run(async {
         let world = World::start().await;
         let name = "p00001";
-        leave_reference_state(&world, name).await;
-        let before = uids(&world, name).await;
+        reference::leave(&world, name, "u1@example.com").await;
+        let before = reference::uids(&world, name).await;
         // As if the controller had been killed after the first object.
         let label = json!({ "metadata": { "labels": { names::PROFILE_LABEL: name } } });
         let params = PatchParams::default();
@@ -70,7 +67,7 @@ fn a_takeover_that_was_broken_off_is_completed() {
         let _controller = world.controller(&[]);
         let profile = world.ready(name).await;
         world.assert_in_place(&profile).await;
-        assert_eq!(uids(&world, name).await, before);
+        assert_eq!(reference::uids(&world, name).await, before);
     });
 }
 
@@ -79,7 +76,7 @@ fn a_quota_that_the_reference_left_is_removed_with_the_limits() {
     run(async {
         let world = World::start().await;
         let name = "p00001";
-        leave_reference_state(&world, name).await;
+        reference::leave(&world, name, "u1@example.com").await;
         world.patch_spec(name, json!({ "resourceQuotaSpec": null })).await;
         let _controller = world.controller(&[]);
         let profile = world.ready(name).await;
@@ -93,7 +90,7 @@ fn a_status_with_twenty_conditions_of_the_reference_is_read_and_replaced() {
     run(async {
         let world = World::start().await;
         let name = "p00001";
-        leave_reference_state(&world, name).await;
+        reference::leave(&world, name, "u1@example.com").await;
         let failed = json!({ "type": "Failed", "status": "False", "message": "error reading plugin" });
         let status = json!({ "status": { "conditions": vec![failed; 20] } });
         world.profiles().patch_status(name, &PatchParams::default(), &Patch::Merge(status)).await.unwrap();
@@ -116,7 +113,7 @@ fn a_profile_that_the_reference_left_with_a_plugin_that_cannot_be_read_keeps_its
     run(async {
         let world = World::start().await;
         let name = "p00001";
-        leave_reference_state(&world, name).await;
+        reference::leave(&world, name, "u1@example.com").await;
         let plugins = json!([{ "kind": "WorkloadIdentity", "spec": { "gcpServiceAccount": "nobody" } }]);
         world.patch_spec(name, json!({ "plugins": plugins })).await;
         let _controller = world.controller(&[]);
@@ -136,41 +133,4 @@ fn a_profile_that_the_reference_left_with_a_plugin_that_cannot_be_read_keeps_its
         });
         assert!(warned, "an event tells of grants that are not revoked");
     });
-}
-
-/// Creates the objects as the reference has left them.
-async fn leave_reference_state(world: &World, name: &str) {
-    let documents: Vec<Value> = serde_saphyr::from_multiple(STATE).unwrap();
-    let (profile, objects) = documents.split_first().unwrap();
-    let profile: Profile = serde_json::from_value(profile.clone()).unwrap();
-    assert_eq!(profile.name_any(), name);
-    let uid = world.create(profile).await.uid().unwrap();
-    for object in objects {
-        let object: DynamicObject =
-            serde_json::from_str(&object.to_string().replace("PROFILE_UID", &uid)).unwrap();
-        api_of(world, &object).create(&PostParams::default(), &object).await.unwrap();
-    }
-}
-
-/// The UID of every object in the state of the reference, by kind and name.
-async fn uids(world: &World, name: &str) -> BTreeMap<String, String> {
-    let documents: Vec<Value> = serde_saphyr::from_multiple(STATE).unwrap();
-    let mut uids = BTreeMap::new();
-    for object in documents.into_iter().skip(1) {
-        let object: DynamicObject = serde_json::from_value(object).unwrap();
-        let kind = object.types.clone().unwrap().kind;
-        if let Some(found) = api_of(world, &object).get_opt(&object.name_any()).await.unwrap() {
-            uids.insert(format!("{kind} {name}/{}", object.name_any()), found.uid().unwrap());
-        }
-    }
-    uids
-}
-
-fn api_of(world: &World, object: &DynamicObject) -> Api<DynamicObject> {
-    let types = object.types.clone().unwrap();
-    let resource = ApiResource::from_gvk(&GroupVersionKind::try_from(types).unwrap());
-    match object.namespace() {
-        Some(namespace) => Api::namespaced_with(world.admin.clone(), &namespace, &resource),
-        None => Api::all_with(world.admin.clone(), &resource),
-    }
 }
