@@ -7,10 +7,16 @@ use std::{
 };
 
 use dev_cluster::{Assets, Cluster};
+use k8s_openapi::api::core::v1::Pod;
+use kube::{
+    Api, ResourceExt,
+    api::{ListParams, Patch, PatchParams},
+};
+use serde_json::json;
 use test_support::{repository, repository_file, run, until};
 
 use crate::{
-    covered::COVERED,
+    covered::{COVERED, DOCUMENTS},
     markdown::{Document, documents},
     world::{CONTROLLER_PORTS, KFAM_PORTS, PROGRAMS, Running, installed},
 };
@@ -35,6 +41,9 @@ fn every_command_of_the_documents_is_run() {
     let mut ways = Vec::new();
     let mut uncovered = Vec::new();
     for document in &documents {
+        if DOCUMENTS.iter().any(|(covered, ..)| *covered == document.path) {
+            continue;
+        }
         for command in commands(document) {
             match way(&command) {
                 Some(way) => ways.push((document.path.clone(), way)),
@@ -58,7 +67,12 @@ fn every_command_of_the_documents_is_run() {
         for (document, way) in &ways {
             match way {
                 Way::Elsewhere => {}
-                Way::Here(command) => here(&cluster, document, command),
+                Way::Here(command) => {
+                    if command.contains("rollout status") {
+                        pods_become_ready(&cluster).await;
+                    }
+                    here(&cluster, document, command);
+                }
                 Way::Beside(command) => running.push((command, beside(&cluster, command))),
             }
         }
@@ -73,6 +87,9 @@ fn every_command_of_the_documents_is_run() {
 #[test]
 fn what_is_said_to_run_a_command_does_and_the_command_is_in_a_document() {
     let commands: Vec<String> = documents().iter().flat_map(commands).collect();
+    for (document, file, test) in DOCUMENTS {
+        assert!(repository_file(file).contains(test), "{document}: {test} is in {file}");
+    }
     for covered in COVERED {
         let text = repository_file(covered.file);
         assert!(
@@ -177,6 +194,22 @@ fn way(command: &str) -> Option<Way> {
         ("profile-controller" | "kfam", Some("--help" | "--version")) => Some(Way::Here(command)),
         ("profile-controller" | "kfam", _) => Some(Way::Beside(command)),
         _ => None,
+    }
+}
+
+/// In the place of a kubelet: there are no nodes here.
+async fn pods_become_ready(cluster: &Cluster) {
+    let pods: Api<Pod> = Api::namespaced(cluster.admin(), "profiles-system");
+    let waiting = until("the Deployment has pods", async || {
+        let pods = pods.list(&ListParams::default()).await.ok()?.items;
+        (!pods.is_empty()).then_some(pods)
+    });
+    for pod in waiting.await {
+        let status = json!({ "status": {
+            "phase": "Running", "conditions": [{ "type": "Ready", "status": "True" }],
+        } });
+        let params = PatchParams::default();
+        pods.patch_status(&pod.name_any(), &params, &Patch::Merge(&status)).await.expect("a pod's status");
     }
 }
 

@@ -49,3 +49,10 @@ pub(crate) const COVERED: [Covered; 8] = [
     // It runs this.
     Covered { command: "cargo xtask test", file: ".ci/run", text: "cargo xtask test" },
 ];
+
+/// Documents whose commands another test runs, all of them: the document, the file and the head of the test.
+pub(crate) const DOCUMENTS: [(&str, &str, &str); 1] = [(
+    "docs/migration.md",
+    "crates/profile-controller/tests/control_plane/migration_doc.rs",
+    "fn the_commands_of_the_migration_guide_work()",
+)];
