@@ -25,13 +25,33 @@ pub(crate) async fn start(assets: &Assets) -> anyhow::Result<Cluster> {
     Cluster::builder().manifest(installation(assets)?).start().await
 }
 
-/// What a standalone installation consists of.
+/// What a standalone installation consists of, but for the controller's Deployment: whoever asks for this starts the controller
+/// itself, also in a cluster that would run its pods.
 pub(crate) fn installation(assets: &Assets) -> anyhow::Result<String> {
-    assets.kustomize(&crate::root().join("manifests/overlays/standalone"))
+    let manifest = assets.kustomize(&crate::root().join("manifests/overlays/standalone"))?;
+    Ok(without_deployments(&manifest))
+}
+
+fn without_deployments(manifest: &str) -> String {
+    let documents = manifest.split("\n---\n");
+    let kept = documents.filter(|document| !document.lines().any(|line| line == "kind: Deployment"));
+    kept.collect::<Vec<_>>().join("\n---\n")
 }
 
 /// The words that let somebody look at the cluster from another terminal.
 pub(crate) fn how_to_use(assets: &Assets, cluster: &Cluster) -> String {
     let kubectl = assets.program("kubectl");
     format!("  export KUBECONFIG={}\n  {} get profiles", cluster.kubeconfig().display(), kubectl.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_controller_is_not_installed_beside_the_one_that_is_started() {
+        let manifest = installation(&Assets::find().unwrap()).unwrap();
+        assert!(manifest.contains("kind: ClusterRoleBinding") && manifest.contains("kind: ConfigMap"));
+        assert!(!manifest.contains("profiles-deployment"), "{manifest}");
+    }
 }

@@ -5,8 +5,15 @@ use std::{env, process::Command};
 use anyhow::{Context, ensure};
 
 /// Packages, each with a program by which it is known to be there.
-const PACKAGES: [(&str, &str); 4] =
-    [("faketime", "faketime"), ("chromium", "chromium"), ("chromium-driver", "chromedriver"), ("npm", "npm")];
+const PACKAGES: [(&str, &str); 7] = [
+    ("faketime", "faketime"),
+    ("chromium", "chromium"),
+    ("chromium-driver", "chromedriver"),
+    ("npm", "npm"),
+    ("prometheus", "promtool"),
+    ("make", "make"),
+    ("jq", "jq"),
+];
 
 /// Installs the packages that are missing.
 ///

@@ -12,10 +12,10 @@ use kube::{
     Api, Client, ResourceExt,
     api::{Patch, PatchParams},
 };
-use profile_api::Profile;
+use profile_api::{Profile, SubjectKind};
 use tokio::signal::ctrl_c;
 
-use crate::{cluster, self_serve::SelfServe, story};
+use crate::{cluster, samples, self_serve::SelfServe, story};
 
 const SAMPLE: &str = "manifests/samples/profile.yaml";
 /// What access management may do; here it has a process of its own, but the controller's ServiceAccount as in its pod.
@@ -24,14 +24,14 @@ const KFAM_MANIFESTS: [&str; 2] =
 pub(crate) const SYSTEM_NAMESPACE: &str = "profiles-system";
 pub(crate) const SERVICE_ACCOUNT: &str = "profiles-controller-service-account";
 
-/// Start a control plane, the controller and access management, and show what a sample Profile becomes
+/// Start a control plane, the controller and access management, and show what sample Profiles become
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// End with success once the sample Profile is ready, instead of staying until Ctrl-C
+    /// End with success once the first sample Profile is ready and the others were looked at, instead of staying until Ctrl-C
     #[arg(long)]
     once: bool,
-    /// Use the cluster of the current kubeconfig, with the controller alone: the CRD, the roles and the sample are applied there,
-    /// and stay
+    /// Use the cluster of the current kubeconfig, with the controller alone: the CRD, the roles and the samples are applied
+    /// there, and stay
     #[arg(long)]
     existing: bool,
 }
@@ -59,12 +59,13 @@ async fn in_own(assets: &Assets, controller: &Path, kfam: &Path, once: bool) -> 
     let log = cluster.folder().join("controller.log");
     eprintln!("Starting the controller as ServiceAccount {SYSTEM_NAMESPACE}/{SERVICE_ACCOUNT}\n");
     let running = cluster.run(controller_command(controller).env("KUBECONFIG", &kubeconfig), &log)?;
-    let shown = show(cluster.admin()).await;
+    let shown = show(&cluster.admin()).await;
     if shown.is_err() {
         eprintln!("The log of the controller:\n{}", fs::read_to_string(&log).unwrap_or_default());
     }
     let sample = shown?;
-    let users = [sample.spec.owner.name.clone()];
+    samples::show(cluster.admin()).await?;
+    let users = users(&sample)?;
     let self_serve = SelfServe::start(&cluster, kfam, &kubeconfig, &users).await?;
     self_serve.check(&users[0], &sample.name_any()).await?;
     println!("\nAccess management shows it to {}", users[0]);
@@ -84,7 +85,8 @@ async fn in_existing(assets: &Assets, controller: &Path, once: bool) -> anyhow::
     eprintln!("Starting the controller as the current user\n");
     let mut running =
         tokio::process::Command::from(controller_command(controller)).kill_on_drop(true).spawn()?;
-    show(client).await?;
+    show(&client).await?;
+    samples::show(client).await?;
     if !once {
         println!("\nThe controller runs until Ctrl-C; what it has created stays.");
         tokio::select! {
@@ -114,16 +116,26 @@ fn controller_command(binary: &Path) -> Command {
 }
 
 /// Creates the sample Profile and shows the objects as they appear, until it is ready.
-async fn show(client: Client) -> anyhow::Result<Profile> {
+async fn show(client: &Client) -> anyhow::Result<Profile> {
     let text = fs::read_to_string(crate::root().join(SAMPLE))?;
     let sample: Profile = serde_saphyr::from_str(&text).with_context(|| SAMPLE.to_owned())?;
     let name = sample.name_any();
     println!("Profile {name}, from {SAMPLE}:\n");
     let story = story::Story::begin(client.clone(), &name);
-    let profiles: Api<Profile> = Api::all(client);
+    let profiles: Api<Profile> = Api::all(client.clone());
     profiles.patch(&name, &PatchParams::apply("xtask-dev"), &Patch::Apply(&sample)).await?;
     story.tell_until_ready().await?;
     Ok(sample)
+}
+
+/// Who may be chosen in the browser: the owner of the sample first, then the other people who own one.
+fn users(sample: &Profile) -> anyhow::Result<Vec<String>> {
+    let first = sample.spec.owner.name.clone();
+    let samples = samples::read()?;
+    let owners = samples.values().map(|(_, profile)| &profile.spec.owner);
+    let people = owners.filter(|owner| owner.kind == SubjectKind::User.as_str() && owner.name != first);
+    let people = people.map(|owner| owner.name.clone());
+    Ok(std::iter::once(first.clone()).chain(people).collect())
 }
 
 async fn stay(assets: &Assets, cluster: &Cluster, pages: &SelfServe, log: &Path) -> anyhow::Result<()> {

@@ -5,6 +5,8 @@ mod cluster;
 mod debian;
 mod dev;
 mod gen_crd;
+mod least_privilege;
+mod samples;
 mod screenshots;
 mod self_serve;
 mod story;

@@ -5,12 +5,12 @@ use std::{env, thread::available_parallelism};
 use anyhow::ensure;
 use dev_cluster::Assets;
 
-use crate::debian;
+use crate::{debian, least_privilege};
 
 /// Most tests wait for a control plane most of the time: so many run at a time even where there are fewer cores.
 const LEAST_THREADS: usize = 4;
 
-/// Run all tests; the control plane that they need is built first
+/// Run all tests; the control plane and Helm, which they need, are built first
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Arguments for `cargo test`, such as `-p profile-render` or the name of a test
@@ -22,13 +22,18 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     debian::install_missing()?;
     // Before any test starts, so that its progress is seen.
     Assets::find()?.istio_crds()?;
+    dev_cluster::prometheus_operator_crds()?;
+    dev_cluster::helm()?;
     let mut cargo = crate::cargo();
     cargo.args(["test", "--workspace"]).args(&args.arguments);
     if env::var_os("RUST_TEST_THREADS").is_none() {
         let cores = available_parallelism().map_or(1, usize::from);
         cargo.env("RUST_TEST_THREADS", cores.max(LEAST_THREADS).to_string());
     }
+    let audit_logs = tempfile::tempdir()?;
+    cargo.env(dev_cluster::KEEP_AUDIT_LOGS, audit_logs.path());
     let status = cargo.status()?;
     ensure!(status.success(), "tests failed");
-    Ok(())
+    // Only of all tests together can be said what is needed.
+    if args.arguments.is_empty() { least_privilege::check(&crate::root(), audit_logs.path()) } else { Ok(()) }
 }

@@ -89,7 +89,7 @@ impl Source {
         Ok(Source {
             istio_version: required_version(&go_mod, ISTIO_MODULE)?,
             fingerprint: fingerprint(&dir, &linker_flags)?,
-            module: Module::new(dir, linker_flags),
+            module: Module::new("control plane", dir, linker_flags),
             kubernetes_version,
         })
     }
@@ -149,7 +149,10 @@ pub fn cached_folder(name: &str, make: impl FnOnce(&Path) -> anyhow::Result<()>)
 
 /// The cache entry `name`; if it isn't there, `make` makes it under a temporary path that becomes
 /// the entry in one rename, so that a killed build leaves nothing half-made. One process at a time.
-fn cached(name: &str, make: impl FnOnce(&Path, &Path) -> anyhow::Result<()>) -> anyhow::Result<PathBuf> {
+pub(crate) fn cached(
+    name: &str,
+    make: impl FnOnce(&Path, &Path) -> anyhow::Result<()>,
+) -> anyhow::Result<PathBuf> {
     let cache = cache_dir()?;
     let entry = cache.join(name);
     if entry.exists() {
@@ -157,7 +160,7 @@ fn cached(name: &str, make: impl FnOnce(&Path, &Path) -> anyhow::Result<()>) -> 
     }
     fs::create_dir_all(&cache).with_context(|| format!("creating {}", cache.display()))?;
     let lock = File::create(cache.join(".lock"))?;
-    lock.lock().context("waiting for another process that builds the control plane")?;
+    lock.lock().context("waiting for another process that builds something")?;
     if entry.exists() {
         return Ok(entry);
     }
@@ -184,16 +187,17 @@ fn cache_dir() -> anyhow::Result<PathBuf> {
     let base = match env::var_os("XDG_CACHE_HOME") {
         Some(dir) if !dir.is_empty() => PathBuf::from(dir),
         _ => env::home_dir()
-            .context("neither XDG_CACHE_HOME nor HOME says where to keep the control plane")?
+            .context("neither XDG_CACHE_HOME nor HOME says where to keep what is built")?
             .join(".cache"),
     };
     Ok(base.join("kubeflow-profile-controller"))
 }
 
-fn required_version(go_mod: &str, module: &str) -> anyhow::Result<String> {
+pub(crate) fn required_version(go_mod: &str, module: &str) -> anyhow::Result<String> {
     go_mod
         .lines()
-        .filter_map(|line| line.trim().strip_prefix(module)?.strip_prefix(' '))
+        .map(|line| line.trim().trim_start_matches("require "))
+        .filter_map(|line| line.strip_prefix(module)?.strip_prefix(' '))
         .find_map(|rest| rest.split_whitespace().next().filter(|v| v.starts_with('v')))
         .map(str::to_owned)
         .with_context(|| format!("go.mod does not require {module}"))
@@ -216,7 +220,7 @@ fn linker_flags(kubernetes_version: &str) -> String {
 }
 
 /// Changes with everything the program is made from.
-fn fingerprint(dir: &Path, linker_flags: &str) -> anyhow::Result<String> {
+pub(crate) fn fingerprint(dir: &Path, linker_flags: &str) -> anyhow::Result<String> {
     let mut files: Vec<PathBuf> =
         fs::read_dir(dir)?.map(|entry| Ok(entry?.path())).collect::<anyhow::Result<_>>()?;
     files.retain(|file| file.extension().is_some_and(|ext| ext == "go" || ext == "mod" || ext == "sum"));

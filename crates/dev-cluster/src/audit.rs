@@ -1,9 +1,10 @@
 //! Reads the API server's audit log: who asked what, and what came back. What to conclude from it
 //! is the reader's business.
 
+use std::env;
 use std::fs::{self, File};
-use std::io::{Read, Seek, SeekFrom};
-use std::path::PathBuf;
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
@@ -46,6 +47,9 @@ pub struct AuditEvent {
     pub name: String,
     /// The HTTP status.
     pub code: u16,
+    /// Whether a permission was missing. Other things are answered with 403 too, such as a create in a
+    /// namespace that is being deleted.
+    pub unauthorised: bool,
     /// What the client calls itself.
     pub user_agent: String,
     /// Path and query, as sent.
@@ -124,6 +128,41 @@ impl AuditLog {
     }
 }
 
+/// Environment variable that names a folder in which the audit logs of all clusters are kept when the clusters are gone.
+pub const KEEP_AUDIT_LOGS: &str = "DEV_CLUSTER_AUDIT_LOGS";
+
+/// Reads the audit logs that clusters have left in a folder, see [`KEEP_AUDIT_LOGS`].
+///
+/// # Errors
+/// The folder or a log can't be read, or isn't what the API server writes.
+pub fn read_kept(folder: &Path, mut each: impl FnMut(AuditEvent)) -> anyhow::Result<()> {
+    for file in fs::read_dir(folder)? {
+        let file = file?.path();
+        let mut log = BufReader::new(File::open(&file)?);
+        let mut line = String::new();
+        // A last line without its end was being written when the API server was killed.
+        while log.read_line(&mut line)? > 0 && line.ends_with('\n') {
+            // An API server that was killed and started again goes on after such a line.
+            match parse(&line) {
+                Ok(event) => each(event),
+                Err(error) => tracing::warn!("{}: {error:#}", file.display()),
+            }
+            line.clear();
+        }
+    }
+    Ok(())
+}
+
+/// Makes the log of the cluster in `folder`, empty; where logs are kept, in the folder for them.
+pub(crate) fn create_log(file: &Path) -> anyhow::Result<()> {
+    let Some(kept) = env::var_os(KEEP_AUDIT_LOGS) else {
+        return fs::write(file, "").context("creating the audit log");
+    };
+    let kept = Path::new(&kept).join(format!("{}.log", unique()?));
+    fs::write(&kept, "").with_context(|| format!("creating the audit log {}", kept.display()))?;
+    std::os::unix::fs::symlink(&kept, file).context("linking the audit log")
+}
+
 fn unique() -> anyhow::Result<u128> {
     Ok(SystemTime::now().duration_since(UNIX_EPOCH)?.as_nanos())
 }
@@ -140,6 +179,7 @@ fn parse(line: &str) -> anyhow::Result<AuditEvent> {
         namespace: object.namespace,
         name: object.name,
         code: logged.response_status.unwrap_or_default().code,
+        unauthorised: logged.annotations.decision == "forbid",
         user_agent: logged.user_agent,
         uri: logged.request_uri,
         timestamp: logged.stage_timestamp.0,
@@ -167,6 +207,14 @@ struct Logged {
     response_status: Option<LoggedStatus>,
     request_received_timestamp: MicroTime,
     stage_timestamp: MicroTime,
+    #[serde(default)]
+    annotations: LoggedAnnotations,
+}
+
+#[derive(Default, Deserialize)]
+struct LoggedAnnotations {
+    #[serde(default, rename = "authorization.k8s.io/decision")]
+    decision: String,
 }
 
 #[derive(Deserialize)]

@@ -171,8 +171,6 @@ fn write_api_server_files(authority: &Authority, folder: &Path) -> anyhow::Resul
     let tokens = certs::token_keys()?;
     for (file, content) in [
         (AUDIT_POLICY, audit::POLICY),
-        // There from the start, so that a mark can be taken before the first request.
-        (AUDIT_LOG, ""),
         (AUTHORITY, &authority.certificate()),
         (SERVING_CERTIFICATE, &serving.public),
         (SERVING_KEY, &serving.private),
@@ -181,7 +179,8 @@ fn write_api_server_files(authority: &Authority, folder: &Path) -> anyhow::Resul
     ] {
         fs::write(folder.join(file), content).with_context(|| format!("writing {file}"))?;
     }
-    Ok(())
+    // There from the start, so that a mark can be taken before the first request.
+    audit::create_log(&folder.join(AUDIT_LOG))
 }
 
 /// Its own name, so that its requests can be told apart in the audit log; all rights, because the
@@ -238,7 +237,7 @@ fn api_server_arguments(ports: &Ports, folder: &Path) -> Vec<String> {
         // An answer is sent when it has been logged.
         "--audit-log-mode=blocking".to_owned(),
         // One file: readers keep their place in it.
-        "--audit-log-maxsize=0".to_owned(),
+        "--audit-log-maxsize=1000000".to_owned(),
         // Tests and benchmarks should meet the limits of the machine, not of fairness.
         "--max-requests-inflight=4000".to_owned(),
         "--max-mutating-requests-inflight=2000".to_owned(),

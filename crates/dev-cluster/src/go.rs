@@ -1,5 +1,5 @@
-//! Runs the `go` command for the module the control plane is built from. What is built and where
-//! it is kept is decided in `assets`.
+//! Runs the `go` command for the modules that programs are built from. What is built and where it
+//! is kept is decided in `assets` and `tools`.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, ErrorKind, Read};
@@ -13,16 +13,25 @@ use crate::progress::Progress;
 
 const TAIL_LINES: usize = 40;
 
-/// A Go module on disk, and the flags its program is built with.
+/// A Go module on disk, and the program that is built from it.
 pub(crate) struct Module {
+    /// What is built, for people.
+    name: &'static str,
     dir: PathBuf,
+    package: &'static str,
     linker_flags: String,
 }
 
 impl Module {
+    /// The program is the module's own unless another [`package`](Self::package) is given.
     /// `linker_flags` do not reach the packages it is made of, so another set costs one link only.
-    pub(crate) fn new(dir: PathBuf, linker_flags: String) -> Self {
-        Module { dir, linker_flags }
+    pub(crate) fn new(name: &'static str, dir: PathBuf, linker_flags: String) -> Self {
+        Module { name, dir, package: ".", linker_flags }
+    }
+
+    /// The program is that of a package of a module which this one requires.
+    pub(crate) fn package(self, package: &'static str) -> Self {
+        Module { package, ..self }
     }
 
     /// Builds the module's program as the file `output`, showing progress on stderr.
@@ -31,9 +40,9 @@ impl Module {
     /// Go is missing or too old, a module can't be downloaded, or the code doesn't compile; with
     /// the end of what Go printed.
     pub(crate) fn build(&self, output: &Path) -> anyhow::Result<()> {
-        let mut progress = Progress::new(self.count_stale_packages()?);
+        let mut progress = Progress::new(self.name, self.count_stale_packages()?);
         let mut build = self.command("build");
-        build.args(["-v", "-ldflags", &self.linker_flags, "-o"]).arg(output).arg(".");
+        build.args(["-v", "-ldflags", &self.linker_flags, "-o"]).arg(output).arg(self.package);
         run(build, |line| {
             if is_package(line) {
                 progress.advance(line);
@@ -58,7 +67,7 @@ impl Module {
     fn count_stale_packages(&self) -> anyhow::Result<u64> {
         let mut list = self.command("list");
         list.args(["-deps", "-ldflags", &self.linker_flags, "-f"])
-            .args(["{{if .Stale}}{{.ImportPath}}{{end}}", "."]);
+            .args(["{{if .Stale}}{{.ImportPath}}{{end}}", self.package]);
         let stale = run(list, |line| {
             if line.starts_with("go: downloading") {
                 eprintln!("{line}");
@@ -88,7 +97,7 @@ fn run(mut go: Command, each_line: impl FnMut(&str)) -> anyhow::Result<String> {
         .spawn()
         .map_err(|error| match error.kind() {
             ErrorKind::NotFound => anyhow!(
-                "the control plane is built with Go, and there is no `go` on the PATH: install Go 1.26 or newer (https://go.dev/dl), or set KUBEBUILDER_ASSETS to a directory with etcd, kube-apiserver, kube-controller-manager and kubectl"
+                "there is no `go` on the PATH: install Go 1.26 or newer (https://go.dev/dl). For the control plane it isn't needed if KUBEBUILDER_ASSETS is a directory with etcd, kube-apiserver, kube-controller-manager and kubectl"
             ),
             _ => anyhow!("could not start {asked}: {error}"),
         })?;

@@ -25,12 +25,14 @@ mod kubeconfig;
 mod manifest;
 mod process;
 mod progress;
+mod tools;
 mod wait;
 
 pub use assets::{Assets, cached_folder};
-pub use audit::{AuditEvent, AuditLog, Mark};
+pub use audit::{AuditEvent, AuditLog, KEEP_AUDIT_LOGS, Mark, read_kept};
 pub use cluster::{Builder, Cluster, IstioCrds};
 pub use process::Process;
+pub use tools::{helm, prometheus_operator_crds};
 
 /// Applies a manifest of one or more documents to any cluster, as [`Cluster::apply`] does.
 ///

@@ -9,15 +9,17 @@ const TENTHS: u64 = 10;
 
 /// Counts packages on stderr.
 pub(crate) struct Progress {
+    name: &'static str,
     total: u64,
     done: u64,
     bar: Option<ProgressBar>,
 }
 
 impl Progress {
-    pub(crate) fn new(total: u64) -> Self {
+    /// `name` is what is built.
+    pub(crate) fn new(name: &'static str, total: u64) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| bar(total));
-        Progress { total, done: 0, bar }
+        Progress { name, total, done: 0, bar }
     }
 
     /// One more is done. What Go compiles beyond the expected total does not move it past the end.
@@ -32,7 +34,8 @@ impl Progress {
                 bar.set_message(self.message(package));
             }
             None if self.reached_a_tenth() => eprintln!(
-                "control plane: {} % ({} of {} packages)",
+                "{}: {} % ({} of {} packages)",
+                self.name,
                 self.done * 100 / self.total,
                 self.done,
                 self.total

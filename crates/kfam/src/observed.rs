@@ -10,6 +10,7 @@ use profile_api::{
     names::{OWNER_ROLE_BINDING, PROFILE_LABEL, ROLE_ANNOTATION, USER_ANNOTATION},
 };
 use profile_render::{Owner, contributor::Role};
+use profile_runtime::metadata::lean;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -26,7 +27,7 @@ pub(crate) struct ReadProfile {
 
 #[derive(Deserialize)]
 struct Raw {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lean")]
     metadata: ObjectMeta,
     #[serde(default)]
     spec: Value,

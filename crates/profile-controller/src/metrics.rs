@@ -10,7 +10,7 @@ use prometheus::{
     Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
 
-use crate::{backoff::Retry, problem::Problem, stores::Profiles};
+use crate::{backoff::Retry, lease::LEASE, problem::Problem, stores::Profiles};
 
 const COMPONENT: &str = "profile_controller";
 const CONTROLLER: &str = "profile";
@@ -30,7 +30,7 @@ pub(crate) struct Metrics {
     depth: IntGauge,
     retries: IntCounter,
     pub(crate) client_requests: ClientRequests,
-    leading: IntGauge,
+    leading: IntGaugeVec,
     profiles: IntGaugeVec,
     tasks: IntGauge,
     waiting: Mutex<HashSet<String>>,
@@ -96,8 +96,7 @@ impl Metrics {
             retries: counters("workqueue_retries_total", "Profiles to be tried again", &["name"])?
                 .with_label_values(&[CONTROLLER]),
             client_requests: ClientRequests::register(&registry)?,
-            leading: gauges("leader_election_master_status", "Whether this replica leads", &["name"])?
-                .with_label_values(&[crate::lease::LEASE]),
+            leading: gauges("leader_election_master_status", "Whether this replica leads", &["name"])?,
             profiles: gauges(
                 "profile_controller_profiles",
                 "Profiles by readiness and reason",
@@ -152,9 +151,15 @@ impl Metrics {
         self.failures.with_label_values(&[COMPONENT, problem.reason(), problem.severity()]).inc();
     }
 
+    /// This replica takes part in leader election. One that works alone says nothing about it: an alert tells no leader at all
+    /// from no election.
+    pub(crate) fn stand(&self) {
+        self.leading.with_label_values(&[LEASE]).set(0);
+    }
+
     /// This replica leads.
     pub(crate) fn lead(&self) {
-        self.leading.set(1);
+        self.leading.with_label_values(&[LEASE]).set(1);
     }
 
     /// All metrics in the text format of Prometheus.

@@ -5,13 +5,11 @@ use std::fmt;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Api, Client, ResourceExt, api::Patch, api::PatchParams};
 use profile_api::{Profile, ProfileSpec, ProfileStatus, names::FINALIZER};
+use profile_runtime::metadata::lean;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::request::{FIELD_MANAGER, RequestError, bounded};
-
-/// Annotation that `kubectl apply` leaves, often larger than the object; never looked at here.
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// A Profile as it was read. Decoding it never fails, so that one bad object cannot stop the watch for all.
 #[derive(Clone, Debug, Deserialize, kube::Resource)]
@@ -27,7 +25,7 @@ pub(crate) struct ReadProfile {
 
 #[derive(Deserialize)]
 struct Raw {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lean")]
     metadata: ObjectMeta,
     #[serde(default)]
     spec: Value,
@@ -37,13 +35,8 @@ struct Raw {
 
 impl From<Raw> for ReadProfile {
     fn from(raw: Raw) -> Self {
-        let mut metadata = raw.metadata;
-        metadata.managed_fields = None;
-        if let Some(annotations) = &mut metadata.annotations {
-            annotations.remove(LAST_APPLIED);
-        }
         Self {
-            metadata,
+            metadata: raw.metadata,
             spec: decode(&raw.spec, "spec"),
             status: serde_json::from_value(raw.status).unwrap_or_default(),
         }

@@ -75,6 +75,7 @@ async fn lead(
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
     let mut stop = pin!(stop.shared());
+    context.metrics.stand();
     let mut election = Election::join(client, namespace, role);
     tokio::select! {
         () = election.win() => {}

@@ -21,7 +21,7 @@ use profile_render::{ObjectKey, Observed, OwnedKind};
 use profile_runtime::resource_version::is_newer;
 use tokio::sync::watch;
 
-use crate::profile::ReadProfile;
+use crate::{packed::Packed, profile::ReadProfile};
 
 /// All Profiles.
 pub(crate) struct Profiles {
@@ -113,7 +113,7 @@ pub(crate) struct Objects {
 
 #[derive(Default)]
 struct Known {
-    by_profile: HashMap<String, Vec<Arc<Observed>>>,
+    by_profile: HashMap<String, Vec<Packed>>,
     /// The ends of objects, for as long as the answer to a write may be on its way that was made before.
     ends: HashMap<ObjectKey, End>,
     ends_forgotten: Option<Instant>,
@@ -144,7 +144,8 @@ impl Objects {
 
     /// The objects of a Profile.
     pub(crate) fn of(&self, profile: &str) -> Vec<Arc<Observed>> {
-        self.known.read().by_profile.get(profile).cloned().unwrap_or_default()
+        let known = self.known.read();
+        known.by_profile.get(profile).into_iter().flatten().filter_map(Packed::unpack).map(Arc::new).collect()
     }
 
     /// How far the watch of a kind has come.
@@ -178,13 +179,13 @@ impl Objects {
     pub(crate) fn insert_written(&self, object: Observed, asked: Moment) {
         let mut known = self.known.write();
         if known.lists.get(&object.key.kind).copied().unwrap_or_default() == asked.lists {
-            known.insert(object);
+            known.insert(Packed::new(&object));
         }
     }
 
     /// Takes in the state of an object; whether it was news.
     pub(crate) fn insert(&self, object: Observed) -> bool {
-        self.known.write().insert(object)
+        self.known.write().insert(Packed::new(&object))
     }
 
     /// Notes that an object is gone, or no longer carries our label; whether that was news. `resource_version` is that of
@@ -194,24 +195,23 @@ impl Objects {
     }
 
     /// Takes in a whole list of a kind; the Profiles for which something has changed.
-    pub(crate) fn replace_kind(&self, kind: OwnedKind, listed: Vec<Observed>) -> HashSet<String> {
+    pub(crate) fn replace_kind(&self, kind: OwnedKind, listed: Vec<Packed>) -> HashSet<String> {
         self.known.write().replace_kind(kind, listed)
     }
 }
 
 impl Known {
-    fn insert(&mut self, object: Observed) -> bool {
-        let ended = self.ends.get(&object.key);
-        if ended.is_some_and(|end| !is_newer(&object.resource_version, &end.resource_version)) {
+    fn insert(&mut self, object: Packed) -> bool {
+        let key = object.key();
+        let ended = self.ends.get(key);
+        if ended.is_some_and(|end| !is_newer(object.resource_version(), &end.resource_version)) {
             return false;
         }
-        let objects = self.by_profile.entry(object.key.profile.clone()).or_default();
-        match objects.iter_mut().find(|known| known.key == object.key) {
-            Some(known) if is_newer(&object.resource_version, &known.resource_version) => {
-                *known = Arc::new(object);
-            }
+        let objects = self.by_profile.entry(key.profile.clone()).or_default();
+        match objects.iter_mut().find(|known| known.key() == key) {
+            Some(known) if is_newer(object.resource_version(), known.resource_version()) => *known = object,
             Some(_) => return false,
-            None => objects.push(Arc::new(object)),
+            None => objects.push(object),
         }
         true
     }
@@ -224,7 +224,7 @@ impl Known {
             return false;
         };
         let before = objects.len();
-        objects.retain(|known| known.key != *key || is_newer(&known.resource_version, resource_version));
+        objects.retain(|known| known.key() != key || is_newer(known.resource_version(), resource_version));
         let removed = objects.len() < before;
         if objects.is_empty() {
             self.by_profile.remove(&key.profile);
@@ -240,20 +240,20 @@ impl Known {
         }
     }
 
-    fn replace_kind(&mut self, kind: OwnedKind, listed: Vec<Observed>) -> HashSet<String> {
+    fn replace_kind(&mut self, kind: OwnedKind, listed: Vec<Packed>) -> HashSet<String> {
         *self.lists.entry(kind).or_default() += 1;
         let mut changed = HashSet::new();
-        let present: HashSet<ObjectKey> = listed.iter().map(|object| object.key.clone()).collect();
+        let present: HashSet<&ObjectKey> = listed.iter().map(Packed::key).collect();
         self.by_profile.retain(|profile, objects| {
             let before = objects.len();
-            objects.retain(|known| known.key.kind != kind || present.contains(&known.key));
+            objects.retain(|known| known.key().kind != kind || present.contains(known.key()));
             if objects.len() < before {
                 changed.insert(profile.clone());
             }
             !objects.is_empty()
         });
         for object in listed {
-            let profile = object.key.profile.clone();
+            let profile = object.key().profile.clone();
             if self.insert(object) {
                 changed.insert(profile);
             }
@@ -350,7 +350,8 @@ mod tests {
         for profile in ["same", "changed", "gone"] {
             objects.insert(binding(profile, "a", "1"));
         }
-        let listed = vec![binding("same", "a", "1"), binding("changed", "a", "2"), binding("new", "a", "3")];
+        let listed = [binding("same", "a", "1"), binding("changed", "a", "2"), binding("new", "a", "3")];
+        let listed = listed.iter().map(Packed::new).collect();
         let changed = objects.replace_kind(OwnedKind::RoleBinding, listed);
         assert_eq!(changed, ["changed", "gone", "new"].map(str::to_owned).into());
         assert!(objects.of("gone").is_empty());

@@ -5,7 +5,6 @@ use std::{sync::Arc, time::Duration};
 use futures::{Stream, TryStreamExt};
 use kube::{
     Api, Client,
-    core::DynamicObject,
     runtime::{
         WatchStreamExt,
         utils::{Backoff, ResetTimerBackoff},
@@ -16,7 +15,10 @@ use profile_api::names::PROFILE_LABEL;
 use profile_render::{Observed, OwnedKind};
 use tracing::{debug, info, warn};
 
-use crate::{backoff::jittered, context::Context, profile::ReadProfile, stores::KindState};
+use crate::{
+    backoff::jittered, context::Context, packed::Packed, profile::ReadProfile, read_object::ReadObject,
+    stores::KindState,
+};
 
 /// How long a watch that fails waits before it is taken up again: not for long, because until then drift of its kind is not
 /// seen.
@@ -94,28 +96,28 @@ async fn watch_kind(kind: OwnedKind, context: Arc<Context>) {
 fn events_of(
     kind: OwnedKind,
     client: Client,
-) -> impl Stream<Item = watcher::Result<Event<DynamicObject>>> + Send {
-    let api: Api<DynamicObject> = Api::all_with(client, &kind.api_resource());
+) -> impl Stream<Item = watcher::Result<Event<ReadObject>>> + Send {
+    let api: Api<ReadObject> = Api::all_with(client, &kind.api_resource());
     watcher(api, watcher::Config::default().labels(PROFILE_LABEL)).backoff(backoff())
 }
 
-fn take_in(kind: OwnedKind, event: Event<DynamicObject>, listed: &mut Vec<Observed>, context: &Context) {
+fn take_in(kind: OwnedKind, event: Event<ReadObject>, listed: &mut Vec<Packed>, context: &Context) {
     match event {
         Event::Apply(object) => {
-            let object = Observed::new(kind, object);
+            let object = Observed::new(kind, object.into());
             let profile = object.key.profile.clone();
             if context.objects.insert(object) {
                 context.enqueue([profile]);
             }
         }
         Event::Delete(object) => {
-            let object = Observed::new(kind, object);
+            let object = Observed::new(kind, object.into());
             if context.objects.remove(&object.key, &object.resource_version) {
                 context.enqueue([object.key.profile]);
             }
         }
         Event::Init => listed.clear(),
-        Event::InitApply(object) => listed.push(Observed::new(kind, object)),
+        Event::InitApply(object) => listed.push(Packed::new(&Observed::new(kind, object.into()))),
         Event::InitDone => {
             let changed = context.objects.replace_kind(kind, std::mem::take(listed));
             let was_missing = context.objects.state(kind) == KindState::NotServed;

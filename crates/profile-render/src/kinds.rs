@@ -3,9 +3,10 @@
 use std::fmt;
 
 use kube::core::{ApiResource, GroupVersionKind};
+use serde::{Deserialize, Serialize};
 
 /// A kind of object that a Profile owns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum OwnedKind {
     /// core/v1 Namespace, named like the Profile.
     Namespace,
@@ -84,7 +85,7 @@ impl fmt::Display for OwnedKind {
 }
 
 /// Which object: its kind, its namespace (the name of the Profile) and its name.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ObjectKey {
     /// Kind of the object.
     pub kind: OwnedKind,

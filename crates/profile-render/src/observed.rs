@@ -8,6 +8,7 @@ use profile_api::names::{
     ADOPT_ANNOTATION, APPLIED_LABELS_ANNOTATION, GROUP, KIND, OWNER_ANNOTATION, PROFILE_LABEL,
     ROLE_ANNOTATION, USER_ANNOTATION,
 };
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{ObjectKey, OwnedKind};
@@ -20,8 +21,8 @@ const ANNOTATIONS: [&str; 5] =
 /// Annotation that `kubectl apply` leaves, often larger than the object.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
-/// An object of the cluster, reduced to what is compared.
-#[derive(Clone, Debug, PartialEq)]
+/// An object of the cluster, reduced to what is compared. It can be written and read again, for whoever keeps many.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Observed {
     /// Which object.
     pub key: ObjectKey,

@@ -7,6 +7,7 @@ pub mod bind_address;
 pub mod client;
 pub mod go_flags;
 pub mod logging;
+pub mod metadata;
 pub mod metrics;
 pub mod request;
 pub mod resource_version;

@@ -10,7 +10,9 @@ mod subject;
 mod watch;
 mod work;
 
-use anyhow::Context;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, ensure};
 use dev_cluster::{Assets, Cluster};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -37,6 +39,9 @@ pub(crate) struct Args {
     /// How the result is printed
     #[arg(long, default_value = "table", value_name = "FORMAT")]
     output: Output,
+    /// What is measured, built already; nothing is built then [default: this project's, built with optimisations]
+    #[arg(long, value_name = "FILE", global = true)]
+    binary: Option<PathBuf>,
 }
 
 /// What else can be measured.
@@ -58,13 +63,17 @@ fn parse_peer(text: &str) -> Result<(String, String), String> {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    if cfg!(debug_assertions) && args.binary.is_none() {
+        return run_optimised();
+    }
+    let binary = args.binary.as_deref();
     match &args.special {
-        Some(Special::Kfam(args)) => return kfam::run(args),
-        Some(Special::Plugins(args)) => return plugins::run(args),
+        Some(Special::Kfam(args)) => return kfam::run(args, binary),
+        Some(Special::Plugins(args)) => return plugins::run(args, binary),
         None => {}
     }
     let assets = Assets::find()?;
-    let mut subjects = vec![Subject::ours()?];
+    let mut subjects = vec![Subject::ours(&built("profile-controller", binary)?)];
     subjects.extend(args.peer.iter().map(|(name, command)| Subject::peer(name, command)));
     let report = tokio::runtime::Runtime::new()?.block_on(measure(args, &assets, &subjects))?;
     match args.output {
@@ -74,10 +83,32 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Runs this very command, built with optimisations: its clients share the cores with what they measure, and the raw writes
+/// are a limit only if they are as fast as they can be.
+fn run_optimised() -> anyhow::Result<()> {
+    eprintln!("Building the benchmark with optimisations");
+    let arguments = std::env::args_os().skip(1);
+    let status =
+        crate::cargo().args(["run", "--release", "--quiet", "-p", "xtask", "--"]).args(arguments).status()?;
+    ensure!(status.success(), "the benchmark failed");
+    Ok(())
+}
+
+/// The binary of a package with optimisations, or the one that was given.
+fn built(package: &str, given: Option<&Path>) -> anyhow::Result<PathBuf> {
+    if let Some(given) = given {
+        return Ok(given.to_owned());
+    }
+    eprintln!("Building {package} with optimisations");
+    let status = crate::cargo().args(["build", "--release", "--quiet", "-p", package]).status()?;
+    ensure!(status.success(), "building {package} failed");
+    Ok(crate::target_folder()?.join("release").join(package))
+}
+
 async fn measure(args: &Args, assets: &Assets, subjects: &[Subject]) -> anyhow::Result<Report> {
     let mut report = Report::default();
     for &count in &args.profiles {
-        let raw = raw::measure(assets, count).await.context("raw writes")?;
+        let raw = raw::measure(assets, count, args.foreign_namespaces).await.context("raw writes")?;
         report.add_raw(count, raw);
         for subject in subjects {
             let cluster = start(assets).await?;

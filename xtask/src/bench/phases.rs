@@ -169,7 +169,7 @@ impl Bench<'_> {
         let mark = self.begin().await?;
         let api: Api<Profile> = Api::all(self.cluster.admin());
         let begin = Instant::now();
-        work::delete_all(&self.cluster.admin()).await?;
+        work::delete_all(&self.cluster.admin(), count).await?;
         loop {
             let left = api.list_metadata(&Default::default()).await?.items.len();
             bar.set_position((count - left.min(count)) as u64);

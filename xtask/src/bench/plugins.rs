@@ -2,7 +2,7 @@
 //! they cost.
 
 use std::{
-    path::PathBuf,
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -31,9 +31,6 @@ pub(crate) struct Args {
     /// How long a call to a cloud takes, in milliseconds
     #[arg(long, default_value = "100", value_name = "MILLISECONDS")]
     call_time: u64,
-    /// A controller that is built already [default: this one, built with optimisations]
-    #[arg(long, value_name = "FILE")]
-    binary: Option<PathBuf>,
 }
 
 struct Clouds {
@@ -47,12 +44,9 @@ impl Clouds {
     }
 }
 
-pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+pub(super) fn run(args: &Args, binary: Option<&Path>) -> anyhow::Result<()> {
     let assets = Assets::find()?;
-    let subject = match &args.binary {
-        Some(binary) => Subject::built(binary),
-        None => Subject::ours()?,
-    };
+    let subject = Subject::ours(&super::built("profile-controller", binary)?);
     tokio::runtime::Runtime::new()?.block_on(async {
         println!(
             "{} Profiles with a plugin, {} ms a call\n\n{:<24} {:>10} {:>14} {:>16} {:>22}",

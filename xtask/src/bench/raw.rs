@@ -40,8 +40,9 @@ struct Post {
     body: Vec<u8>,
 }
 
-/// Writes `count` Profiles at the concurrency that serves it best.
-pub(super) async fn measure(assets: &Assets, count: usize) -> anyhow::Result<Raw> {
+/// Writes `count` Profiles at the concurrency that serves it best, beside as many namespaces of others as a controller has: an
+/// API server with more in its memory collects garbage less often.
+pub(super) async fn measure(assets: &Assets, count: usize, foreign_namespaces: usize) -> anyhow::Result<Raw> {
     let mut best = Raw { concurrency: 0, elapsed: Duration::MAX };
     let trials = super::progress("raw writes: which concurrency is best", CONCURRENCIES.len());
     let cluster = start(assets).await?;
@@ -58,6 +59,7 @@ pub(super) async fn measure(assets: &Assets, count: usize) -> anyhow::Result<Raw
     drop(cluster);
 
     let cluster = start(assets).await?;
+    work::create_foreign_namespaces(&cluster, foreign_namespaces).await?;
     let profiles = work::create(&cluster.admin(), 0..count).await?;
     let elapsed = write(&cluster.admin(), &profiles, best.concurrency).await?;
     Ok(Raw { elapsed, ..best })

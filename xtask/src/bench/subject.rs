@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use dev_cluster::{Cluster, Process};
 
 use crate::dev::{SERVICE_ACCOUNT, SYSTEM_NAMESPACE};
@@ -20,22 +20,8 @@ pub(super) struct Subject {
 }
 
 impl Subject {
-    /// This project's controller, built with optimisations.
-    pub(super) fn ours() -> anyhow::Result<Self> {
-        eprintln!("Building the controller with optimisations");
-        let status =
-            crate::cargo().args(["build", "--release", "--quiet", "-p", "profile-controller"]).status()?;
-        ensure!(status.success(), "building the controller failed");
-        let binary = crate::target_folder()?.join("release/profile-controller");
-        Ok(Self {
-            name: "profile-controller".to_owned(),
-            command: vec![binary.display().to_string()],
-            reports_ready: true,
-        })
-    }
-
-    /// This project's controller, as it is built already.
-    pub(super) fn built(binary: &Path) -> Self {
+    /// This project's controller.
+    pub(super) fn ours(binary: &Path) -> Self {
         let command = vec![binary.display().to_string()];
         Self { name: "profile-controller".to_owned(), command, reports_ready: true }
     }

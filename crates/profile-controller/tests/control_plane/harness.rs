@@ -159,6 +159,27 @@ impl World {
         self.start_controller(command)
     }
 
+    /// Starts a controller under another ServiceAccount, which may do what the ClusterRole of the same name says.
+    pub(crate) async fn controller_of(&self, account: &str) -> Controller {
+        let subject = json!({ "kind": "ServiceAccount", "name": account, "namespace": SYSTEM_NAMESPACE });
+        let objects = [
+            json!({
+                "apiVersion": "v1", "kind": "ServiceAccount",
+                "metadata": { "name": account, "namespace": SYSTEM_NAMESPACE },
+            }),
+            json!({
+                "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
+                "metadata": { "name": account },
+                "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": account },
+                "subjects": [subject],
+            }),
+        ];
+        let yaml = objects.map(|object| object.to_string()).join("\n---\n");
+        self.cluster.apply(&yaml).await.expect("an account");
+        let kubeconfig = self.cluster.service_account_kubeconfig(SYSTEM_NAMESPACE, account).await;
+        self.start_controller(self.controller_command(&kubeconfig.expect("a kubeconfig"), &[]))
+    }
+
     /// Starts a controller that reaches the API server at another address, where it needs no credentials.
     pub(crate) fn controller_behind(&self, url: &str) -> Controller {
         let kubeconfig = self.cluster.folder().join(unique("proxy")).with_extension("kubeconfig");

@@ -84,6 +84,8 @@ fn health_metrics_and_a_clean_stop() {
         }
         assert_eq!(value(r#"profile_controller_profiles{ready="true",reason="Reconciled"}"#), 1.0);
         assert_eq!(value(r#"profile_controller_profiles{ready="false",reason="ReservedName"}"#), 1.0);
+        let elected = metrics.keys().find(|series| series.starts_with("leader_election_master_status"));
+        assert_eq!(elected, None, "without leader election there is nothing to say about it");
         let doubled = metrics.keys().find(|series| {
             ["_total_total", "_total_count", "_seconds_seconds"].iter().any(|it| series.contains(it))
         });

@@ -5,7 +5,10 @@ mod load;
 mod report;
 mod server;
 
-use std::time::{Duration, Instant};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use anyhow::Context;
 use dev_cluster::{Assets, Cluster};
@@ -38,9 +41,9 @@ pub(crate) struct Args {
     output: Output,
 }
 
-pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+pub(super) fn run(args: &Args, binary: Option<&Path>) -> anyhow::Result<()> {
     let assets = Assets::find()?;
-    let mut servers = vec![Server::ours()?];
+    let mut servers = vec![Server::ours(&super::built("kfam", binary)?)];
     servers.extend(args.peer.iter().map(|(name, command)| Server::peer(name, command)));
     let report = tokio::runtime::Runtime::new()?.block_on(measure(args, &assets, &servers))?;
     match args.output {

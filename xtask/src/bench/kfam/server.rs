@@ -1,8 +1,12 @@
 //! An implementation of access management under measurement, as a process.
 
-use std::{path::PathBuf, process::Command, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use dev_cluster::{Cluster, Process};
 
 use crate::{
@@ -21,13 +25,9 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// This project's, built with optimisations.
-    pub(super) fn ours() -> anyhow::Result<Self> {
-        eprintln!("Building kfam with optimisations");
-        let status = crate::cargo().args(["build", "--release", "--quiet", "-p", "kfam"]).status()?;
-        ensure!(status.success(), "building kfam failed");
-        let binary = crate::target_folder()?.join("release/kfam").display().to_string();
-        Ok(Self { name: "kfam".to_owned(), command: vec![binary], ours: true })
+    /// This project's.
+    pub(super) fn ours(binary: &Path) -> Self {
+        Self { name: "kfam".to_owned(), command: vec![binary.display().to_string()], ours: true }
     }
 
     /// Another.
