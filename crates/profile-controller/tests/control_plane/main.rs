@@ -12,6 +12,7 @@ mod deletion;
 mod drift;
 mod failing_requests;
 mod faults;
+mod go_cluster;
 mod isolation;
 mod labels_file;
 mod leader_election;

@@ -2,7 +2,7 @@
 
 use std::{path::Path, process::Command};
 
-use dev_cluster::Assets;
+use dev_cluster::{Assets, Cluster, IstioCrds};
 use serde_json::json;
 use test_support::repository;
 
@@ -17,7 +17,8 @@ const NEEDS_NODES: &str = "rollout status";
 #[test]
 fn the_commands_of_the_migration_guide_work() {
     run(async {
-        let world = World::start().await;
+        // The overlay has a route through Istio in it.
+        let world = World::with(Cluster::builder().istio_crds(IstioCrds::All)).await;
         installation_of_the_go_controller(&world).await;
         reference::leave(&world, "jane", "jane@example.com").await;
         let labels = world.cluster.folder().join("labels.yaml");
