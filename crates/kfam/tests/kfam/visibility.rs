@@ -59,9 +59,11 @@ fn users_see_what_concerns_them_and_nothing_else() {
                 [""; 0]
             );
             assert_eq!(kfam.bindings(who, &query(format!("?namespace={janes}&role=owner"))).await, [""; 0]);
-            let everything = kfam.bindings(who, "").await;
-            assert!(of_janes.iter().chain(&of_joes).all(|line| everything.contains(line)));
-            assert_eq!(kfam.bindings(who, "?user=&namespace=&role=").await.len(), everything.len());
+            // Other tests share other namespaces meanwhile.
+            for query in ["", "?user=&namespace=&role="] {
+                let everything = kfam.bindings(who, query).await;
+                assert!(of_janes.iter().chain(&of_joes).all(|line| everything.contains(line)), "{query}");
+            }
         }
     });
 }
