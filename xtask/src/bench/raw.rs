@@ -15,7 +15,7 @@ use super::{start, work};
 
 /// How many Profiles are written at a time: each is tried, the best is taken.
 const CONCURRENCIES: [usize; 4] = [4, 8, 16, 32];
-/// How many Profiles each concurrency is tried with.
+/// How many Profiles each concurrency is tried with, at most.
 const TRIAL: usize = 150;
 
 /// What the raw writes took.
@@ -47,8 +47,9 @@ pub(super) async fn measure(assets: &Assets, count: usize, foreign_namespaces: u
     let trials = super::progress("raw writes: which concurrency is best", CONCURRENCIES.len());
     let cluster = start(assets).await?;
     let client = cluster.admin();
+    let trial = TRIAL.min(count);
     for (index, concurrency) in CONCURRENCIES.into_iter().enumerate() {
-        let profiles = work::create(&client, index * TRIAL..(index + 1) * TRIAL).await?;
+        let profiles = work::create(&client, index * trial..(index + 1) * trial).await?;
         let elapsed = write(&client, &profiles, concurrency).await?;
         if elapsed < best.elapsed {
             best = Raw { concurrency, elapsed };

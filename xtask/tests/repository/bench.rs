@@ -23,7 +23,7 @@ fn the_controller_makes_nine_writes_for_a_new_profile_and_none_after_a_restart()
     let rounds = report["rounds"].as_array().unwrap();
     assert_eq!(rounds.len(), 2, "{report:#}");
     for round in rounds {
-        let phases = round["subjects"][0]["phases"].as_array().unwrap();
+        let phases = round["controllers"][0]["phases"].as_array().unwrap();
         let writes = |name: &str| {
             let phase = phases.iter().find(|phase| phase["name"] == name).expect(name);
             phase["writesPerProfile"].as_f64().expect(name)

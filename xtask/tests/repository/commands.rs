@@ -7,10 +7,10 @@ use std::{
 };
 
 use dev_cluster::{Assets, Cluster};
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::apps::v1::Deployment;
 use kube::{
-    Api, ResourceExt,
-    api::{ListParams, Patch, PatchParams},
+    Api,
+    api::{Patch, PatchParams},
 };
 use serde_json::json;
 use test_support::{repository, repository_file, run, until};
@@ -69,7 +69,7 @@ fn every_command_of_the_documents_is_run() {
                 Way::Elsewhere => {}
                 Way::Here(command) => {
                     if command.contains("rollout status") {
-                        pods_become_ready(&cluster).await;
+                        deployment_becomes_available(&cluster).await;
                     }
                     here(&cluster, document, command);
                 }
@@ -197,20 +197,18 @@ fn way(command: &str) -> Option<Way> {
     }
 }
 
-/// In the place of a kubelet: there are no nodes here.
-async fn pods_become_ready(cluster: &Cluster) {
-    let pods: Api<Pod> = Api::namespaced(cluster.admin(), "profiles-system");
-    let waiting = until("the Deployment has pods", async || {
-        let pods = pods.list(&ListParams::default()).await.ok()?.items;
-        (!pods.is_empty()).then_some(pods)
-    });
-    for pod in waiting.await {
-        let status = json!({ "status": {
-            "phase": "Running", "conditions": [{ "type": "Ready", "status": "True" }],
-        } });
-        let params = PatchParams::default();
-        pods.patch_status(&pod.name_any(), &params, &Patch::Merge(&status)).await.expect("a pod's status");
-    }
+/// In the place of what makes pods run: there are no nodes here, and nothing that makes pods of Deployments.
+async fn deployment_becomes_available(cluster: &Cluster) {
+    let deployments: Api<Deployment> = Api::namespaced(cluster.admin(), "profiles-system");
+    let deployment = deployments.get("profiles-deployment").await.expect("the Deployment");
+    let wanted = deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
+    let status = json!({ "status": {
+        "observedGeneration": deployment.metadata.generation,
+        "replicas": wanted, "updatedReplicas": wanted, "readyReplicas": wanted, "availableReplicas": wanted,
+    } });
+    let params = PatchParams::default();
+    let patched = deployments.patch_status("profiles-deployment", &params, &Patch::Merge(&status)).await;
+    patched.expect("the Deployment's status");
 }
 
 fn here(cluster: &Cluster, document: &str, command: &str) {
