@@ -201,7 +201,7 @@ fn way(command: &str) -> Option<Way> {
 async fn deployment_becomes_available(cluster: &Cluster) {
     let deployments: Api<Deployment> = Api::namespaced(cluster.admin(), "profiles-system");
     let deployment = deployments.get("profiles-deployment").await.expect("the Deployment");
-    let wanted = deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
+    let wanted = deployment.spec.replicas.unwrap_or(1);
     let status = json!({ "status": {
         "observedGeneration": deployment.metadata.generation,
         "replicas": wanted, "updatedReplicas": wanted, "readyReplicas": wanted, "availableReplicas": wanted,
