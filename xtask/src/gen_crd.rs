@@ -13,11 +13,12 @@ const PROMETHEUS_RULE: &str = "manifests/components/prometheus/prometheus-rule.y
 
 /// A chart sees the files in its own folder only: what it needs of the kustomizations is copied there, under these names.
 const CHART_FILES: &str = "manifests/chart/files";
-const COPIED: [(&str, &str); 7] = [
+const COPIED: [(&str, &str); 8] = [
     (CRD, "kubeflow.org_profiles.yaml"),
     ("manifests/base/rbac/controller-role.yaml", "controller-role.yaml"),
     ("manifests/base/rbac/leader-election-role.yaml", "leader-election-role.yaml"),
     ("manifests/base/rbac/user-roles.yaml", "user-roles.yaml"),
+    ("manifests/components/preflight/cluster-role.yaml", "preflight-role.yaml"),
     ("manifests/components/kfam/role.yaml", "kfam-role.yaml"),
     ("manifests/overlays/standalone/kubeflow-roles.yaml", "kubeflow-roles.yaml"),
     (PROMETHEUS_RULE, "prometheus-rule.yaml"),

@@ -76,6 +76,7 @@ fn the_chart_makes_what_the_overlays_make() {
     // The values that say what the patches of that overlay say.
     let same = [
         "--set=replicas=2,kubeflowRoles.create=false,kfam.enabled=true,istio.enabled=true",
+        "--set=preflightRole.create=true",
         "--set=kfam.clusterAdmins={admin@example.com},userid.header=x-user",
         "--set=image.repository=registry.example.com/profile-controller,image.tag=v9",
         "--set-json=namespaceLabels={\"example.com/team\":\"vision\"}",
@@ -161,6 +162,7 @@ fn every_value_that_can_be_set_makes_valid_objects() {
             "priorityClassName": "system-cluster-critical",
             "kfam": {"enabled": true, "dashboardPrincipals": ["example.org/ns/kubeflow/sa/dashboard"], "extraArgs": ["--max-profiles-per-user=2"], "callerNamespaces": ["mesh"]},
             "istio": {"enabled": true, "gateway": "mesh/gateway"},
+            "preflightRole": {"create": true},
             "prometheus": {"enabled": true}
         }"#;
         let file = world.cluster.folder().join("values.json");
