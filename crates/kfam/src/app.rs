@@ -209,7 +209,7 @@ mod tests {
             reason: String::new(),
             message: String::new(),
             terminating: false,
-            resource_version: 1,
+            resource_version: 1.into(),
         });
         index.insert_binding(NewBinding {
             namespace: "team".to_owned(),
@@ -217,7 +217,7 @@ mod tests {
             subject: jane(),
             role: Role::Admin,
             managed: true,
-            resource_version: 1,
+            resource_version: 1.into(),
         });
         index.end_profiles();
         index.end_bindings();

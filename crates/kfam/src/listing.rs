@@ -118,7 +118,7 @@ mod tests {
             reason: String::new(),
             message: String::new(),
             terminating: false,
-            resource_version: 1,
+            resource_version: 1.into(),
         });
         for number in 0..count {
             index.insert_binding(NewBinding {
@@ -127,7 +127,7 @@ mod tests {
                 subject: Owner::ServiceAccount { namespace: "\"ci\"".to_owned(), name: format!("r{number}") },
                 role: Role::Edit,
                 managed: false,
-                resource_version: 1,
+                resource_version: 1.into(),
             });
         }
         index

@@ -13,12 +13,13 @@ use profile_render::{
     Owner, PlatformConfig,
     contributor::{Role, contributor_binding, contributor_policy},
 };
+use profile_runtime::resource_version::ResourceVersion;
 use tracing::{info, warn};
 
 use crate::{
     cluster::{Cluster, Created, Deleted, PolicyMeta},
     error::ApiError,
-    index::{Index, parse_version},
+    index::Index,
     locks::Locks,
     naming::{own_name, reference_name},
     observed::{granted, is_managed},
@@ -228,7 +229,7 @@ impl Sharer {
             let deleted =
                 self.cluster.delete_role_binding(namespace, &name, binding.uid().as_deref()).await?;
             if deleted == Deleted::Gone {
-                let version = parse_version(binding.metadata.resource_version.as_deref());
+                let version = ResourceVersion::of(*binding);
                 self.index.remove_binding(namespace, &name, version);
             }
         }

@@ -12,11 +12,12 @@ use kube::{
     },
 };
 use profile_render::Owner;
+use profile_runtime::resource_version::ResourceVersion;
 use serde::de::DeserializeOwned;
 use tracing::{debug, warn};
 
 use crate::{
-    index::{Index, NewBinding, NewProfile, parse_version},
+    index::{Index, NewBinding, NewProfile},
     observed::{ReadProfile, granted, is_managed},
 };
 
@@ -61,7 +62,7 @@ fn take_in_binding(index: &Index, event: Event<RoleBinding>) {
 }
 
 fn remove_binding(index: &Index, object: &RoleBinding) {
-    let version = parse_version(object.metadata.resource_version.as_deref());
+    let version = ResourceVersion::of(object);
     index.remove_binding(&object.namespace().unwrap_or_default(), &object.name_any(), version);
 }
 
@@ -71,7 +72,7 @@ fn take_in_profile(index: &Index, event: Event<ReadProfile>) {
         Event::InitDone => index.end_profiles(),
         Event::Apply(profile) | Event::InitApply(profile) => index.insert_profile(new_profile(profile)),
         Event::Delete(profile) => {
-            let version = parse_version(profile.metadata.resource_version.as_deref());
+            let version = ResourceVersion::of(&profile);
             index.remove_profile(&profile.name_any(), version);
         }
     }
@@ -86,12 +87,13 @@ pub(crate) fn new_binding(object: &RoleBinding) -> Option<NewBinding> {
         subject,
         role,
         managed: is_managed(&object.metadata),
-        resource_version: parse_version(object.metadata.resource_version.as_deref()),
+        resource_version: ResourceVersion::of(object),
     })
 }
 
 /// A Profile as it goes into the index.
 pub(crate) fn new_profile(profile: ReadProfile) -> NewProfile {
+    let resource_version = ResourceVersion::of(&profile);
     let owner = profile.owner.and_then(|owner| Owner::validate(&owner, "spec.owner").ok());
     let ready = profile.ready.as_ref().map(|condition| condition.is_true());
     let (reason, message) =
@@ -104,6 +106,6 @@ pub(crate) fn new_profile(profile: ReadProfile) -> NewProfile {
         reason,
         message: if ready == Some(true) { String::new() } else { message },
         terminating: profile.metadata.deletion_timestamp.is_some(),
-        resource_version: parse_version(profile.metadata.resource_version.as_deref()),
+        resource_version,
     }
 }

@@ -2,11 +2,12 @@
 //! moment in which its Profile is looked at.
 
 use profile_render::{ObjectKey, Observed};
+use profile_runtime::resource_version::ResourceVersion;
 
 /// An object of a Profile, packed.
 pub(crate) struct Packed {
     key: ObjectKey,
-    resource_version: Box<str>,
+    resource_version: ResourceVersion,
     /// The whole, as JSON.
     text: Box<str>,
 }
@@ -30,8 +31,8 @@ impl Packed {
         &self.key
     }
 
-    pub(crate) fn resource_version(&self) -> &str {
-        &self.resource_version
+    pub(crate) fn resource_version(&self) -> ResourceVersion {
+        self.resource_version
     }
 }
 
@@ -62,6 +63,6 @@ mod tests {
         let packed = Packed::new(&object);
         assert_eq!(packed.unpack().as_ref(), Some(&object));
         assert_eq!(packed.key(), &object.key);
-        assert_eq!(packed.resource_version(), "7");
+        assert_eq!(packed.resource_version(), "7".into());
     }
 }

@@ -5,6 +5,7 @@
 pub mod access_args;
 pub mod bind_address;
 pub mod client;
+pub mod ends;
 pub mod go_flags;
 pub mod logging;
 pub mod metadata;

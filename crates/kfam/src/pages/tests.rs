@@ -44,7 +44,7 @@ fn pages() -> Router {
         reason: HOSTILE.to_owned(),
         message: HOSTILE.to_owned(),
         terminating: false,
-        resource_version: 1,
+        resource_version: 1.into(),
     });
     let account = Owner::ServiceAccount { namespace: HOSTILE.to_owned(), name: HOSTILE.to_owned() };
     for (name, subject, role, managed) in [
@@ -59,7 +59,7 @@ fn pages() -> Router {
             subject,
             role,
             managed,
-            resource_version: 1,
+            resource_version: 1.into(),
         };
         index.insert_binding(binding);
     }

@@ -1,98 +1,16 @@
-//! What is known of the cluster, in memory: Profiles, and the objects that carry our label.
-//!
-//! Watches fill it. Our own writes go into it at once, so that the next look sees them and nothing is written twice; an
-//! older state that a watch delivers afterwards is passed over.
+//! The objects that carry our label, by Profile.
 
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
-    time::{Duration, Instant},
 };
 
-use kube::{
-    ResourceExt,
-    runtime::{
-        reflector::{self, ObjectRef, Store},
-        watcher::Event,
-    },
-};
-use parking_lot::{Mutex, RwLock};
+use parking_lot::RwLock;
 use profile_render::{ObjectKey, Observed, OwnedKind};
-use profile_runtime::resource_version::is_newer;
+use profile_runtime::{ends::Ends, resource_version::ResourceVersion};
 use tokio::sync::watch;
 
-use crate::{packed::Packed, profile::ReadProfile};
-
-/// All Profiles.
-pub(crate) struct Profiles {
-    filled: watch::Sender<bool>,
-    writer: Mutex<reflector::store::Writer<ReadProfile>>,
-    store: Store<ReadProfile>,
-}
-
-impl Profiles {
-    pub(crate) fn new() -> Self {
-        let (store, writer) = reflector::store();
-        Self { filled: watch::Sender::new(false), writer: Mutex::new(writer), store }
-    }
-
-    /// The store to read from.
-    pub(crate) fn store(&self) -> &Store<ReadProfile> {
-        &self.store
-    }
-
-    /// The Profile of a name.
-    pub(crate) fn get(&self, name: &str) -> Option<Arc<ReadProfile>> {
-        self.store.get(&ObjectRef::new(name))
-    }
-
-    /// Whether every Profile has been listed.
-    pub(crate) fn is_filled(&self) -> bool {
-        *self.filled.borrow()
-    }
-
-    /// Waits until [`is_filled`](Self::is_filled).
-    pub(crate) async fn filled(&self) {
-        // The sender lives as long as `self`, so this cannot fail.
-        let _ = self.filled.subscribe().wait_for(|filled| *filled).await;
-    }
-
-    /// Whether a Profile with this UID exists.
-    pub(crate) fn is_live(&self, uid: &str) -> bool {
-        self.store.find(|profile| profile.uid().as_deref() == Some(uid)).is_some()
-    }
-
-    /// Takes in what a watch delivers; the names of the Profiles to look at.
-    pub(crate) fn observe(&self, event: Event<ReadProfile>) -> Vec<String> {
-        let mut writer = self.writer.lock();
-        if let Event::Apply(profile) = &event
-            && let Some(known) = self.store.get(&ObjectRef::from(profile))
-            && known.uid() == profile.uid()
-            && !is_newer(
-                &profile.resource_version().unwrap_or_default(),
-                &known.resource_version().unwrap_or_default(),
-            )
-        {
-            return Vec::new();
-        }
-        writer.apply_watcher_event(&event);
-        match event {
-            Event::Apply(profile) => vec![profile.name_any()],
-            Event::InitDone => {
-                self.filled.send_replace(true);
-                self.store.state().iter().map(|profile| profile.name_any()).collect()
-            }
-            Event::Delete(_) | Event::Init | Event::InitApply(_) => Vec::new(),
-        }
-    }
-
-    /// Takes in the answer to one of our own writes. A Profile that is not known any more has ended in the meantime.
-    pub(crate) fn written(&self, profile: ReadProfile) {
-        if self.get(&profile.name_any()).is_some_and(|known| known.uid() == profile.uid()) {
-            self.observe(Event::Apply(profile));
-        }
-    }
-}
+use crate::packed::Packed;
 
 /// How far the watch of a kind has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,21 +32,10 @@ pub(crate) struct Objects {
 #[derive(Default)]
 struct Known {
     by_profile: HashMap<String, Vec<Packed>>,
-    /// The ends of objects, for as long as the answer to a write may be on its way that was made before.
-    ends: HashMap<ObjectKey, End>,
-    ends_forgotten: Option<Instant>,
+    ends: Ends<ObjectKey>,
     /// How often each kind was listed.
     lists: HashMap<OwnedKind, u64>,
 }
-
-/// When an object ended: by its resource version, and by the clock.
-struct End {
-    resource_version: String,
-    at: Instant,
-}
-
-/// How long an end is remembered: longer than any request takes.
-const END_REMEMBERED: Duration = Duration::from_secs(120);
 
 /// A moment before a request, so that its answer can be told from news.
 #[derive(Clone, Copy, Debug)]
@@ -191,7 +98,7 @@ impl Objects {
     /// Notes that an object is gone, or no longer carries our label; whether that was news. `resource_version` is that of
     /// its end: an object of the same name that was created since stays.
     pub(crate) fn remove(&self, key: &ObjectKey, resource_version: &str) -> bool {
-        self.known.write().remove(key, resource_version)
+        self.known.write().remove(key, resource_version.into())
     }
 
     /// Takes in a whole list of a kind; the Profiles for which something has changed.
@@ -203,41 +110,30 @@ impl Objects {
 impl Known {
     fn insert(&mut self, object: Packed) -> bool {
         let key = object.key();
-        let ended = self.ends.get(key);
-        if ended.is_some_and(|end| !is_newer(object.resource_version(), &end.resource_version)) {
+        if self.ends.cover(key, object.resource_version()) {
             return false;
         }
         let objects = self.by_profile.entry(key.profile.clone()).or_default();
         match objects.iter_mut().find(|known| known.key() == key) {
-            Some(known) if is_newer(object.resource_version(), known.resource_version()) => *known = object,
+            Some(known) if object.resource_version().is_newer(known.resource_version()) => *known = object,
             Some(_) => return false,
             None => objects.push(object),
         }
         true
     }
 
-    fn remove(&mut self, key: &ObjectKey, resource_version: &str) -> bool {
-        self.forget_ends();
-        let end = End { resource_version: resource_version.to_owned(), at: Instant::now() };
-        self.ends.insert(key.clone(), end);
+    fn remove(&mut self, key: &ObjectKey, resource_version: ResourceVersion) -> bool {
+        self.ends.note(key.clone(), resource_version);
         let Some(objects) = self.by_profile.get_mut(&key.profile) else {
             return false;
         };
         let before = objects.len();
-        objects.retain(|known| known.key() != key || is_newer(known.resource_version(), resource_version));
+        objects.retain(|known| known.key() != key || known.resource_version().is_newer(resource_version));
         let removed = objects.len() < before;
         if objects.is_empty() {
             self.by_profile.remove(&key.profile);
         }
         removed
-    }
-
-    /// Now and then, so that deleting thousands of Profiles does not look at thousands of ends each time.
-    fn forget_ends(&mut self) {
-        if self.ends_forgotten.is_none_or(|at| at.elapsed() > END_REMEMBERED) {
-            self.ends.retain(|_, end| end.at.elapsed() < END_REMEMBERED);
-            self.ends_forgotten = Some(Instant::now());
-        }
     }
 
     fn replace_kind(&mut self, kind: OwnedKind, listed: Vec<Packed>) -> HashSet<String> {
@@ -326,22 +222,6 @@ mod tests {
         let asked = objects.moment(OwnedKind::RoleBinding);
         objects.insert_written(binding("p", "a", "11"), asked);
         assert_eq!(versions(&objects, "p"), ["11"]);
-    }
-
-    #[test]
-    fn the_answer_to_a_write_does_not_bring_a_deleted_profile_back() {
-        let profile: ReadProfile = serde_json::from_value(json!({
-            "metadata": { "name": "p", "uid": "u", "resourceVersion": "1" },
-            "spec": { "owner": { "kind": "User", "name": "a" } },
-        }))
-        .unwrap();
-        let profiles = Profiles::new();
-        profiles.observe(Event::Apply(profile.clone()));
-        profiles.written(profile.clone());
-        assert!(profiles.is_live("u"));
-        profiles.observe(Event::Delete(profile.clone()));
-        profiles.written(profile);
-        assert!(!profiles.is_live("u"));
     }
 
     #[test]
