@@ -2,7 +2,7 @@
 
 use std::{env, process::Command, thread::available_parallelism};
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use dev_cluster::Assets;
 
 use crate::{debian, least_privilege};
@@ -38,7 +38,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     }
     let audit_logs = tempfile::tempdir()?;
     passed(cargo.env(dev_cluster::KEEP_AUDIT_LOGS, audit_logs.path()))?;
-    least_privilege::check(&crate::root(), audit_logs.path())
+    let checked = least_privilege::check(&crate::root(), audit_logs.path());
+    checked.with_context(|| format!("the audit logs are kept in {}", audit_logs.keep().display()))
 }
 
 fn passed(cargo: &mut Command) -> anyhow::Result<()> {
