@@ -100,14 +100,13 @@ impl AuditLog {
     pub fn since(&self, mark: Mark) -> anyhow::Result<Vec<AuditEvent>> {
         let mut file = File::open(&self.file)
             .with_context(|| format!("opening the audit log {}", self.file.display()))?;
-        file.seek(SeekFrom::Start(mark.0))?;
-        let mut text = String::new();
-        file.read_to_string(&mut text)?;
-        // A last line without its end is still being written.
-        text.split_inclusive('\n')
-            .filter(|line| line.ends_with('\n') && !line.trim().is_empty())
-            .map(parse)
-            .collect()
+        // From the byte before the mark, to see whether a line begins there.
+        let before = mark.0.saturating_sub(1);
+        file.seek(SeekFrom::Start(before))?;
+        let mut text = Vec::new();
+        file.read_to_end(&mut text)?;
+        let lines = if mark.0 == 0 { &text[..] } else { behind_line(&text) };
+        whole_lines(lines).map(parse).collect()
     }
 
     /// Waits until every request that was answered before this call is in the log: asks the API
@@ -139,9 +138,9 @@ pub fn read_kept(folder: &Path, mut each: impl FnMut(AuditEvent)) -> anyhow::Res
     for file in fs::read_dir(folder)? {
         let file = file?.path();
         let mut log = BufReader::new(File::open(&file)?);
-        let mut line = String::new();
+        let mut line = Vec::new();
         // A last line without its end was being written when the API server was killed.
-        while log.read_line(&mut line)? > 0 && line.ends_with('\n') {
+        while log.read_until(b'\n', &mut line)? > 0 && line.ends_with(b"\n") {
             // An API server that was killed and started again goes on after such a line.
             match parse(&line) {
                 Ok(event) => each(event),
@@ -167,8 +166,19 @@ fn unique() -> anyhow::Result<u128> {
     Ok(SystemTime::now().duration_since(UNIX_EPOCH)?.as_nanos())
 }
 
-fn parse(line: &str) -> anyhow::Result<AuditEvent> {
-    let logged: Logged = serde_json::from_str(line).with_context(|| format!("audit log line {line:?}"))?;
+/// What comes behind the first end of a line: a mark may be within a line that was being written.
+fn behind_line(text: &[u8]) -> &[u8] {
+    text.iter().position(|byte| *byte == b'\n').map_or(&[], |end| &text[end + 1..])
+}
+
+/// A last line without its end is still being written.
+fn whole_lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    text.split_inclusive(|byte| *byte == b'\n').filter(|line| line.len() > 1 && line.ends_with(b"\n"))
+}
+
+fn parse(line: &[u8]) -> anyhow::Result<AuditEvent> {
+    let logged: Logged = serde_json::from_slice(line)
+        .with_context(|| format!("audit log line {:?}", String::from_utf8_lossy(line)))?;
     let object = logged.object_ref.unwrap_or_default();
     Ok(AuditEvent {
         user: logged.impersonated_user.unwrap_or(logged.user).username,
@@ -237,4 +247,22 @@ struct LoggedObject {
 #[serde(default)]
 struct LoggedStatus {
     code: u16,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_is_being_written_is_left_out_at_both_ends() {
+        let log = "first\nsec\u{f6}nd\nthird\nfou".as_bytes();
+        let since = |mark: usize| whole_lines(behind_line(&log[mark - 1..])).collect::<Vec<_>>();
+        let second = "sec\u{f6}nd\n".as_bytes();
+        assert_eq!(since("first\n".len()), [second, b"third\n"]);
+        for within in "first\n".len() + 1..=log.len() - "third\nfou".len() {
+            assert_eq!(since(within), [b"third\n"], "{within}");
+        }
+        assert!(since(log.len()).is_empty());
+        assert_eq!(whole_lines(log).count(), 3);
+    }
 }

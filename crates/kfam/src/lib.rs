@@ -18,6 +18,7 @@ pub mod wire;
 mod args;
 mod audit;
 mod cluster;
+mod found;
 mod listing;
 mod locks;
 mod naming;
