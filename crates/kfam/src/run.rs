@@ -1,6 +1,6 @@
 //! Puts the parts together and runs them until told to stop.
 
-use std::sync::Arc;
+use std::{sync::Arc, thread::available_parallelism};
 
 use anyhow::Context as _;
 use profile_runtime::{client, server::listen, stop::stop_signal};
@@ -16,9 +16,14 @@ use crate::{
     watches,
 };
 
+/// How many threads answer at most. Two answer tens of thousands of requests a second, and each takes memory.
+const MOST_THREADS: usize = 4;
+
 /// Runs the service in a runtime of its own.
 pub(crate) fn run_blocking(args: &Args) -> anyhow::Result<()> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run(args))
+    let threads = available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    runtime.worker_threads(threads).enable_all().build()?.block_on(run(args))
 }
 
 /// Serves until SIGTERM or SIGINT.

@@ -22,9 +22,10 @@ use crate::{
 /// How long what is in flight may take after a signal to stop; less than the 30 s that a pod gets.
 const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Runs the controller in a runtime of its own.
+/// Runs the controller in a runtime of its own, on one thread: the work is the API server's, and what is freed on one thread
+/// is of no use to another, so that memory would grow with the cores of the node.
 pub(crate) fn run_blocking(args: RunArgs) -> anyhow::Result<()> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run(args))
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(run(args))
 }
 
 /// Runs the controller until SIGTERM or SIGINT.

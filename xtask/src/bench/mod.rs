@@ -16,7 +16,10 @@ use anyhow::{Context, ensure};
 use dev_cluster::{Assets, Cluster};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use self::{report::Report, subject::Subject};
+use self::{
+    report::{Report, Round},
+    subject::Subject,
+};
 use crate::cluster::installation;
 
 /// Measure the controller against the same objects written raw
@@ -33,11 +36,14 @@ pub(crate) struct Args {
     /// How many namespaces of other people there are beside
     #[arg(long, default_value = "0", value_name = "COUNT")]
     foreign_namespaces: usize,
+    /// How often the raw writes and "from nothing to ready" are measured, in turn; the median counts
+    #[arg(long, default_value = "1", value_name = "COUNT", value_parser = clap::value_parser!(u8).range(1..))]
+    repetitions: u8,
     /// Another controller over the same work, started with the flags of the contract; may be given several times
     #[arg(long, value_name = "NAME=COMMAND", value_parser = parse_peer)]
     peer: Vec<(String, String)>,
     /// How the result is printed
-    #[arg(long, default_value = "table", value_name = "FORMAT")]
+    #[arg(long, default_value = "table", value_name = "FORMAT", global = true)]
     output: Output,
     /// What is measured, built already; nothing is built then [default: this project's, built with optimisations]
     #[arg(long, value_name = "FILE", global = true)]
@@ -68,10 +74,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     }
     let binary = args.binary.as_deref();
     match &args.special {
-        Some(Special::Kfam(args)) => return kfam::run(args, binary),
-        Some(Special::Plugins(args)) => return plugins::run(args, binary),
-        None => {}
+        Some(Special::Kfam(special)) => kfam::run(special, binary, args.output),
+        Some(Special::Plugins(special)) => plugins::run(special, binary, args.output),
+        None => controllers(args, binary),
     }
+}
+
+fn controllers(args: &Args, binary: Option<&Path>) -> anyhow::Result<()> {
     let assets = Assets::find()?;
     let mut subjects = vec![Subject::ours(&built("profile-controller", binary)?)];
     subjects.extend(args.peer.iter().map(|(name, command)| Subject::peer(name, command)));
@@ -108,14 +117,26 @@ fn built(package: &str, given: Option<&Path>) -> anyhow::Result<PathBuf> {
 async fn measure(args: &Args, assets: &Assets, subjects: &[Subject]) -> anyhow::Result<Report> {
     let mut report = Report::default();
     for &count in &args.profiles {
-        let raw = raw::measure(assets, count, args.foreign_namespaces).await.context("raw writes")?;
-        report.add_raw(count, raw);
-        for subject in subjects {
-            let cluster = start(assets).await?;
-            work::create_foreign_namespaces(&cluster, args.foreign_namespaces).await?;
-            let phases = phases::measure(&cluster, subject, count, args.latency_profiles).await;
-            report.add_subject(count, subject.name(), phases.with_context(|| subject.name().to_owned())?);
+        let concurrency = raw::best_concurrency(assets, count).await.context("raw writes")?;
+        let mut round = Round::new(count, concurrency);
+        for _ in 0..args.repetitions {
+            let raw = raw::measure(assets, count, args.foreign_namespaces, concurrency).await;
+            round.raw.push(raw.context("raw writes")?);
+            for subject in subjects {
+                let cluster = start(assets).await?;
+                work::create_foreign_namespaces(&cluster, args.foreign_namespaces).await?;
+                let measured = match round.of(subject.name()) {
+                    None => phases::measure(&cluster, subject, count, args.latency_profiles)
+                        .await
+                        .map(|phases| round.add(subject.name(), phases)),
+                    Some(phases) => phases::from_nothing(&cluster, subject, count)
+                        .await
+                        .map(|again| phases.from_nothing.push(again)),
+                };
+                measured.with_context(|| subject.name().to_owned())?;
+            }
         }
+        report.rounds.push(round);
     }
     Ok(report)
 }

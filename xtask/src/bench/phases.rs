@@ -43,6 +43,8 @@ pub(super) struct Phase {
 pub(super) struct Phases {
     pub(super) phases: Vec<Phase>,
     pub(super) latencies: Vec<Duration>,
+    /// How long the first phase took, each time it was measured.
+    pub(super) from_nothing: Vec<Duration>,
 }
 
 struct Bench<'a> {
@@ -59,9 +61,7 @@ pub(super) async fn measure(
     count: usize,
     latency_profiles: usize,
 ) -> anyhow::Result<Phases> {
-    let labels = cluster.folder().join("namespace-labels.yaml");
-    fs::write(&labels, "bench/first: \"1\"\n")?;
-    let mut bench = Bench { cluster, subject, labels, phases: Vec::new() };
+    let mut bench = Bench::new(cluster, subject)?;
     work::create(&cluster.admin(), 0..count).await?;
     let controller = bench.get_ready(count).await?;
     let latencies = bench.one_by_one(&controller, count, latency_profiles).await?;
@@ -71,10 +71,29 @@ pub(super) async fn measure(
     bench.label_added(&controller, count).await?;
     bench.owner_changed(&controller, count).await?;
     bench.all_deleted(&controller, count).await?;
-    Ok(Phases { phases: bench.phases, latencies })
+    let from_nothing = vec![bench.phases[0].elapsed];
+    Ok(Phases { phases: bench.phases, latencies, from_nothing })
 }
 
-impl Bench<'_> {
+/// The first of the phases once more: how long it took.
+pub(super) async fn from_nothing(
+    cluster: &Cluster,
+    subject: &Subject,
+    count: usize,
+) -> anyhow::Result<Duration> {
+    let mut bench = Bench::new(cluster, subject)?;
+    work::create(&cluster.admin(), 0..count).await?;
+    bench.get_ready(count).await?;
+    Ok(bench.phases[0].elapsed)
+}
+
+impl<'a> Bench<'a> {
+    fn new(cluster: &'a Cluster, subject: &'a Subject) -> anyhow::Result<Self> {
+        let labels = cluster.folder().join("namespace-labels.yaml");
+        fs::write(&labels, "bench/first: \"1\"\n")?;
+        Ok(Bench { cluster, subject, labels, phases: Vec::new() })
+    }
+
     async fn get_ready(&mut self, count: usize) -> anyhow::Result<Running> {
         let mark = self.begin().await?;
         let bar = progress(format!("{}: {FROM_NOTHING}", self.subject.name()), count);

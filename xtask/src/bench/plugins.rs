@@ -2,6 +2,7 @@
 //! they cost.
 
 use std::{
+    fmt::Write,
     path::Path,
     time::{Duration, Instant},
 };
@@ -14,7 +15,7 @@ use profile_api::{Plugin, Profile};
 use serde_json::{Value, json};
 
 use super::{
-    progress,
+    Output, progress,
     requests::{Requests, until_silent},
     subject::Subject,
     watch, work,
@@ -44,28 +45,88 @@ impl Clouds {
     }
 }
 
-pub(super) fn run(args: &Args, binary: Option<&Path>) -> anyhow::Result<()> {
+/// What Profiles with one kind of plugin took.
+struct Measured {
+    kind: &'static str,
+    /// From the start of the controller until all are ready.
+    ready: Duration,
+    /// Calls to the cloud until then.
+    calls: usize,
+    /// Requests to the API server that write, until then.
+    writes: usize,
+    /// Calls to the cloud after a restart with nothing to do.
+    calls_after_restart: usize,
+}
+
+pub(super) fn run(args: &Args, binary: Option<&Path>, output: Output) -> anyhow::Result<()> {
     let assets = Assets::find()?;
     let subject = Subject::ours(&super::built("profile-controller", binary)?);
-    tokio::runtime::Runtime::new()?.block_on(async {
-        println!(
-            "{} Profiles with a plugin, {} ms a call\n\n{:<24} {:>10} {:>14} {:>16} {:>22}",
-            args.profiles,
-            args.call_time,
-            "",
-            "all ready",
-            "calls/Profile",
-            "writes/Profile",
-            "calls after a restart"
-        );
+    let all = tokio::runtime::Runtime::new()?.block_on(async {
+        let mut all = Vec::new();
         for kind in ["WorkloadIdentity", "AwsIamForServiceAccount"] {
-            measure(args, &assets, &subject, kind).await?;
+            all.push(measure(args, &assets, &subject, kind).await?);
         }
-        anyhow::Ok(())
+        anyhow::Ok(all)
+    })?;
+    match output {
+        Output::Table => print!("{}", table(args, &all)),
+        Output::Json => println!("{}", serde_json::to_string_pretty(&json(args, &all))?),
+    }
+    for Measured { kind, calls, calls_after_restart, .. } in &all {
+        ensure!(*calls <= 2 * args.profiles, "{kind}: more than 2 calls a Profile");
+        ensure!(*calls_after_restart == 0, "{kind}: calls although nothing has changed");
+    }
+    Ok(())
+}
+
+fn table(args: &Args, all: &[Measured]) -> String {
+    let each = |count: usize| count as f64 / args.profiles as f64;
+    let mut text = format!(
+        "{} Profiles with a plugin, {} ms a call\n\n{:<24} {:>10} {:>14} {:>16} {:>22}\n",
+        args.profiles,
+        args.call_time,
+        "",
+        "all ready",
+        "calls/Profile",
+        "writes/Profile",
+        "calls after a restart"
+    );
+    for Measured { kind, ready, calls, writes, calls_after_restart } in all {
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            text,
+            "{kind:<24} {:>8.1} s {:>14.2} {:>16.2} {calls_after_restart:>22}",
+            ready.as_secs_f64(),
+            each(*calls),
+            each(*writes)
+        );
+    }
+    text
+}
+
+fn json(args: &Args, all: &[Measured]) -> Value {
+    let plugins = all.iter().map(|it| {
+        json!({
+            "kind": it.kind,
+            "seconds": it.ready.as_secs_f64(),
+            "calls": it.calls,
+            "writes": it.writes,
+            "callsAfterRestart": it.calls_after_restart,
+        })
+    });
+    json!({
+        "profiles": args.profiles,
+        "callMilliseconds": args.call_time,
+        "plugins": plugins.collect::<Vec<_>>(),
     })
 }
 
-async fn measure(args: &Args, assets: &Assets, subject: &Subject, kind: &str) -> anyhow::Result<()> {
+async fn measure(
+    args: &Args,
+    assets: &Assets,
+    subject: &Subject,
+    kind: &'static str,
+) -> anyhow::Result<Measured> {
     let cluster = super::start(assets).await?;
     let clouds = Clouds { aws: Aws::start().await?, gcp: Gcp::start().await? };
     for number in 0..args.profiles {
@@ -81,13 +142,13 @@ async fn measure(args: &Args, assets: &Assets, subject: &Subject, kind: &str) ->
     std::fs::write(&labels, "bench/first: \"1\"\n")?;
     let mark = cluster.audit().settled().await?;
     let bar = progress(format!("{kind}: from nothing to ready"), args.profiles);
-    let ready = watch::profiles_where(cluster.admin(), |profile: &Profile| {
+    let watched = watch::profiles_where(cluster.admin(), |profile: &Profile| {
         profile.status.as_ref().is_some_and(|status| status.is_ready())
     });
     let begin = Instant::now();
     let controller = subject.start_with(&cluster, &labels, &flags, &environment).await?;
-    watch::until_all(ready, args.profiles, &bar).await?;
-    let elapsed = begin.elapsed();
+    watch::until_all(watched, args.profiles, &bar).await?;
+    let ready = begin.elapsed();
     until_silent(&cluster, &subject.user()).await?;
     let calls = clouds.calls();
     let writes = Requests::since(&cluster, mark, &subject.user()).await?.writes();
@@ -95,18 +156,9 @@ async fn measure(args: &Args, assets: &Assets, subject: &Subject, kind: &str) ->
 
     let controller = subject.start_with(&cluster, &labels, &flags, &environment).await?;
     until_silent(&cluster, &subject.user()).await?;
-    let again = clouds.calls() - calls;
+    let calls_after_restart = clouds.calls() - calls;
     drop(controller);
-    let each = |count: usize| count as f64 / args.profiles as f64;
-    println!(
-        "{kind:<24} {:>8.1} s {:>14.2} {:>16.2} {again:>22}",
-        elapsed.as_secs_f64(),
-        each(calls),
-        each(writes)
-    );
-    ensure!(each(calls) <= 2.0, "more than 2 calls a Profile");
-    ensure!(again == 0, "calls although nothing has changed");
-    Ok(())
+    Ok(Measured { kind, ready, calls, writes, calls_after_restart })
 }
 
 /// A Profile with a plugin, for a role or service account of its own.

@@ -18,14 +18,6 @@ const CONCURRENCIES: [usize; 4] = [4, 8, 16, 32];
 /// How many Profiles each concurrency is tried with, at most.
 const TRIAL: usize = 150;
 
-/// What the raw writes took.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Raw {
-    /// How many Profiles were written at a time.
-    pub(crate) concurrency: usize,
-    pub(crate) elapsed: Duration,
-}
-
 /// The requests for one Profile, ready to be sent.
 struct Requests {
     namespace: Post,
@@ -40,30 +32,34 @@ struct Post {
     body: Vec<u8>,
 }
 
-/// Writes `count` Profiles at the concurrency that serves it best, beside as many namespaces of others as a controller has: an
-/// API server with more in its memory collects garbage less often.
-pub(super) async fn measure(assets: &Assets, count: usize, foreign_namespaces: usize) -> anyhow::Result<Raw> {
-    let mut best = Raw { concurrency: 0, elapsed: Duration::MAX };
-    let trials = super::progress("raw writes: which concurrency is best", CONCURRENCIES.len());
+/// How many Profiles at a time are written in the least time.
+pub(super) async fn best_concurrency(assets: &Assets, count: usize) -> anyhow::Result<usize> {
+    let bar = super::progress("raw writes: which concurrency is best", CONCURRENCIES.len());
     let cluster = start(assets).await?;
     let client = cluster.admin();
     let trial = TRIAL.min(count);
+    let mut best = (Duration::MAX, 0);
     for (index, concurrency) in CONCURRENCIES.into_iter().enumerate() {
         let profiles = work::create(&client, index * trial..(index + 1) * trial).await?;
-        let elapsed = write(&client, &profiles, concurrency).await?;
-        if elapsed < best.elapsed {
-            best = Raw { concurrency, elapsed };
-        }
-        trials.inc(1);
+        best = best.min((write(&client, &profiles, concurrency).await?, concurrency));
+        bar.inc(1);
     }
-    trials.finish_and_clear();
-    drop(cluster);
+    bar.finish_and_clear();
+    Ok(best.1)
+}
 
+/// How long it takes to write `count` Profiles, beside as many namespaces of others as a controller has: an API server with
+/// more in its memory collects garbage less often.
+pub(super) async fn measure(
+    assets: &Assets,
+    count: usize,
+    foreign_namespaces: usize,
+    concurrency: usize,
+) -> anyhow::Result<Duration> {
     let cluster = start(assets).await?;
     work::create_foreign_namespaces(&cluster, foreign_namespaces).await?;
     let profiles = work::create(&cluster.admin(), 0..count).await?;
-    let elapsed = write(&cluster.admin(), &profiles, best.concurrency).await?;
-    Ok(Raw { elapsed, ..best })
+    write(&cluster.admin(), &profiles, concurrency).await
 }
 
 async fn write(client: &Client, profiles: &[Profile], concurrency: usize) -> anyhow::Result<Duration> {

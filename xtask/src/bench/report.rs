@@ -4,10 +4,7 @@ use std::{collections::BTreeMap, fmt::Write, time::Duration};
 
 use serde_json::{Value, json};
 
-use super::{
-    phases::{Phase, Phases},
-    raw::Raw,
-};
+use super::phases::{Phase, Phases};
 
 /// Name of the phase that is compared with the raw writes.
 pub(super) const FROM_NOTHING: &str = "from nothing to ready";
@@ -15,26 +12,19 @@ pub(super) const FROM_NOTHING: &str = "from nothing to ready";
 /// Everything that was measured.
 #[derive(Default)]
 pub(super) struct Report {
-    rounds: Vec<Round>,
+    pub(super) rounds: Vec<Round>,
 }
 
-struct Round {
+/// What was measured with one number of Profiles.
+pub(super) struct Round {
     profiles: usize,
-    raw: Raw,
+    concurrency: usize,
+    /// How long the raw writes took, each time.
+    pub(super) raw: Vec<Duration>,
     subjects: Vec<(String, Phases)>,
 }
 
 impl Report {
-    pub(super) fn add_raw(&mut self, profiles: usize, raw: Raw) {
-        self.rounds.push(Round { profiles, raw, subjects: Vec::new() });
-    }
-
-    pub(super) fn add_subject(&mut self, profiles: usize, name: &str, phases: Phases) {
-        if let Some(round) = self.rounds.iter_mut().find(|round| round.profiles == profiles) {
-            round.subjects.push((name.to_owned(), phases));
-        }
-    }
-
     /// A table for each number of Profiles, and one of how it grows with them.
     pub(super) fn table(&self) -> String {
         let mut text = String::new();
@@ -67,7 +57,7 @@ impl Report {
                     name,
                     round.profiles,
                     seconds,
-                    seconds / round.raw.elapsed.as_secs_f64(),
+                    median(&round.ratios(measured)),
                     seconds * 1000.0 / round.profiles.max(1) as f64,
                     phase.usage.peak / 1_000_000,
                 )?;
@@ -84,30 +74,57 @@ impl Report {
 }
 
 impl Round {
+    pub(super) fn new(profiles: usize, concurrency: usize) -> Self {
+        Self { profiles, concurrency, raw: Vec::new(), subjects: Vec::new() }
+    }
+
+    pub(super) fn add(&mut self, subject: &str, phases: Phases) {
+        self.subjects.push((subject.to_owned(), phases));
+    }
+
+    pub(super) fn of(&mut self, subject: &str) -> Option<&mut Phases> {
+        self.subjects.iter_mut().find(|(name, _)| name == subject).map(|(_, phases)| phases)
+    }
+
+    /// How long from nothing to ready took as a multiple of the raw writes just before.
+    fn ratios(&self, measured: &Phases) -> Vec<f64> {
+        let pairs = measured.from_nothing.iter().zip(&self.raw);
+        pairs.map(|(ours, raw)| ours.div_duration_f64(*raw)).collect()
+    }
+
     fn write_table(&self, text: &mut String) -> std::fmt::Result {
-        let Self { profiles, raw, subjects } = self;
-        let limit = raw.elapsed.as_secs_f64();
         writeln!(
             text,
-            "\n{profiles} Profiles. Raw writes of the same objects: {limit:.2} s ({} Profiles at a time)",
-            raw.concurrency
+            "\n{} Profiles. Raw writes of the same objects: {} s ({} Profiles at a time)",
+            self.profiles,
+            listed(self.raw.iter().map(Duration::as_secs_f64)),
+            self.concurrency
         )?;
-        for (name, measured) in subjects {
+        for (name, measured) in &self.subjects {
+            let ratios = self.ratios(measured);
             writeln!(text, "\n{name}")?;
+            if ratios.len() > 1 {
+                writeln!(
+                    text,
+                    "  {FROM_NOTHING}, each time: {} s; of the raw writes just before {}, at the median {:.2}",
+                    listed(measured.from_nothing.iter().map(Duration::as_secs_f64)),
+                    listed(ratios.iter().copied()),
+                    median(&ratios),
+                )?;
+            }
             writeln!(
                 text,
                 "  {:<24}{:>9}{:>9}{:>10}{:>10}{:>9}{:>10}{:>9}",
                 "", "seconds", "of raw", "writes/P", "reads/P", "CPU s", "resident", "peak"
             )?;
             for phase in &measured.phases {
-                let ratio = (phase.name == FROM_NOTHING)
-                    .then(|| format!("{:.2}", phase.elapsed.as_secs_f64() / limit));
+                let ratio = ratios.first().filter(|_| phase.name == FROM_NOTHING);
                 writeln!(
                     text,
                     "  {:<24}{:>9.2}{:>9}{:>10.2}{:>10.2}{:>9.2}{:>7} MB{:>6} MB",
                     phase.name,
                     phase.elapsed.as_secs_f64(),
-                    ratio.unwrap_or_default(),
+                    ratio.map_or_else(String::new, |ratio| format!("{ratio:.2}")),
                     per_profile(phase, phase.requests.writes()),
                     per_profile(phase, phase.requests.reads()),
                     phase.cpu.as_secs_f64(),
@@ -135,20 +152,21 @@ impl Round {
             .subjects
             .iter()
             .map(|(name, measured)| {
-                let phases: Vec<Value> =
-                    measured.phases.iter().map(|phase| phase_json(phase, self.raw.elapsed)).collect();
+                let phases: Vec<Value> = measured.phases.iter().map(phase_json).collect();
                 let milliseconds =
                     |percent| percentile(&measured.latencies, percent).map(|it| it.as_secs_f64() * 1000.0);
                 json!({
                     "name": name,
                     "phases": phases,
+                    "fromNothingSeconds": seconds_of(&measured.from_nothing),
+                    "ratioToRaw": median(&self.ratios(measured)),
                     "latencyMilliseconds": { "median": milliseconds(50), "p99": milliseconds(99) },
                 })
             })
             .collect();
         json!({
             "profiles": self.profiles,
-            "raw": { "seconds": self.raw.elapsed.as_secs_f64(), "concurrency": self.raw.concurrency },
+            "raw": { "seconds": seconds_of(&self.raw), "concurrency": self.concurrency },
             "controllers": subjects,
         })
     }
@@ -200,12 +218,11 @@ fn requests_json(phase: &Phase) -> Value {
     Value::Object(kinds.collect())
 }
 
-fn phase_json(phase: &Phase, raw: Duration) -> Value {
+fn phase_json(phase: &Phase) -> Value {
     json!({
         "name": phase.name,
         "profiles": phase.profiles,
         "seconds": phase.elapsed.as_secs_f64(),
-        "ratioToRaw": phase.elapsed.as_secs_f64() / raw.as_secs_f64(),
         "writesPerProfile": per_profile(phase, phase.requests.writes()),
         "readsPerProfile": per_profile(phase, phase.requests.reads()),
         "requests": requests_json(phase),
@@ -218,6 +235,21 @@ fn phase_json(phase: &Phase, raw: Duration) -> Value {
 
 fn per_profile(phase: &Phase, requests: usize) -> f64 {
     requests as f64 / phase.profiles.max(1) as f64
+}
+
+fn seconds_of(durations: &[Duration]) -> Vec<f64> {
+    durations.iter().map(Duration::as_secs_f64).collect()
+}
+
+fn listed(numbers: impl Iterator<Item = f64>) -> String {
+    numbers.map(|number| format!("{number:.2}")).collect::<Vec<_>>().join(", ")
+}
+
+/// The middle one; of an even number of them the lower of the two.
+fn median(numbers: &[f64]) -> f64 {
+    let mut sorted = numbers.to_vec();
+    sorted.sort_unstable_by(f64::total_cmp);
+    sorted.get(sorted.len().saturating_sub(1) / 2).copied().unwrap_or_default()
 }
 
 /// The nearest-rank percentile of sorted values.

@@ -18,11 +18,23 @@ fn bench(arguments: &[&str], program: &str) -> String {
 
 #[test]
 fn the_controller_makes_nine_writes_for_a_new_profile_and_none_after_a_restart() {
-    let arguments = ["--profiles=3,4", "--latency-profiles=2", "--foreign-namespaces=2", "--output=json"];
+    let arguments = [
+        "--profiles=3,4",
+        "--repetitions=2",
+        "--latency-profiles=2",
+        "--foreign-namespaces=2",
+        "--output=json",
+    ];
     let report: Value = serde_json::from_str(&bench(&arguments, "profile-controller")).unwrap();
     let rounds = report["rounds"].as_array().unwrap();
     assert_eq!(rounds.len(), 2, "{report:#}");
     for round in rounds {
+        assert_eq!(round["raw"]["seconds"].as_array().map(Vec::len), Some(2), "{round:#}");
+        assert_eq!(
+            round["controllers"][0]["fromNothingSeconds"].as_array().map(Vec::len),
+            Some(2),
+            "{round:#}"
+        );
         let phases = round["controllers"][0]["phases"].as_array().unwrap();
         let writes = |name: &str| {
             let phase = phases.iter().find(|phase| phase["name"] == name).expect(name);
@@ -53,4 +65,9 @@ fn access_management_answers_every_kind_of_question() {
 fn profiles_with_plugins_are_measured_for_both_clouds() {
     let table = bench(&["plugins", "--profiles=2", "--call-time=1"], "profile-controller");
     assert!(table.contains("WorkloadIdentity") && table.contains("AwsIamForServiceAccount"), "{table}");
+    let json = bench(&["plugins", "--profiles=1", "--call-time=1", "--output=json"], "profile-controller");
+    let report: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(report["profiles"], 1);
+    let kinds: Vec<_> = report["plugins"].as_array().unwrap().iter().map(|it| &it["kind"]).collect();
+    assert_eq!(kinds, ["WorkloadIdentity", "AwsIamForServiceAccount"]);
 }

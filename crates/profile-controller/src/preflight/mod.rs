@@ -41,7 +41,7 @@ const ATTENTION: u8 = 1;
 /// # Errors
 /// When the cluster cannot be looked at.
 pub(crate) fn preflight(args: &PreflightArgs) -> anyhow::Result<ExitCode> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let report = runtime.block_on(look(args))?;
     let text = match args.output {
         OutputFormat::Table => table::table(&report, args.all),

@@ -36,17 +36,14 @@ pub(crate) struct Args {
     /// Another implementation, started with the flags of the contract; it listens on port 8081
     #[arg(long, value_name = "NAME=COMMAND", value_parser = super::parse_peer)]
     peer: Vec<(String, String)>,
-    /// How the result is printed
-    #[arg(long, default_value = "table", value_name = "FORMAT")]
-    output: Output,
 }
 
-pub(super) fn run(args: &Args, binary: Option<&Path>) -> anyhow::Result<()> {
+pub(super) fn run(args: &Args, binary: Option<&Path>, output: Output) -> anyhow::Result<()> {
     let assets = Assets::find()?;
     let mut servers = vec![Server::ours(&super::built("kfam", binary)?)];
     servers.extend(args.peer.iter().map(|(name, command)| Server::peer(name, command)));
     let report = tokio::runtime::Runtime::new()?.block_on(measure(args, &assets, &servers))?;
-    match args.output {
+    match output {
         Output::Table => print!("{}", report.table()),
         Output::Json => println!("{}", report.json()?),
     }
