@@ -10,7 +10,10 @@ mod subject;
 mod watch;
 mod work;
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, ensure};
 use dev_cluster::{Assets, Cluster};
@@ -84,6 +87,14 @@ fn controllers(args: &Args, binary: Option<&Path>) -> anyhow::Result<()> {
     let assets = Assets::find()?;
     let mut subjects = vec![Subject::ours(&built("profile-controller", binary)?)];
     subjects.extend(args.peer.iter().map(|(name, command)| Subject::peer(name, command)));
+    let mut names = HashSet::new();
+    for subject in &subjects {
+        let name = subject.name();
+        ensure!(
+            names.insert(name),
+            "--peer: {name} is the name of another controller: choose one of its own"
+        );
+    }
     let report = tokio::runtime::Runtime::new()?.block_on(measure(args, &assets, &subjects))?;
     match args.output {
         Output::Table => print!("{}", report.table()),

@@ -92,6 +92,12 @@ impl Round {
         pairs.map(|(ours, raw)| ours.div_duration_f64(*raw)).collect()
     }
 
+    /// What a phase took a Profile, as a multiple of what the first raw writes took a Profile.
+    fn ratio(&self, phase: &Phase) -> f64 {
+        let raw = self.raw.first().copied().unwrap_or_default() / self.profiles.max(1) as u32;
+        (phase.elapsed / phase.profiles.max(1) as u32).div_duration_f64(raw)
+    }
+
     fn write_table(&self, text: &mut String) -> std::fmt::Result {
         writeln!(
             text,
@@ -118,13 +124,12 @@ impl Round {
                 "", "seconds", "of raw", "writes/P", "reads/P", "CPU s", "resident", "peak"
             )?;
             for phase in &measured.phases {
-                let ratio = ratios.first().filter(|_| phase.name == FROM_NOTHING);
                 writeln!(
                     text,
-                    "  {:<24}{:>9.2}{:>9}{:>10.2}{:>10.2}{:>9.2}{:>7} MB{:>6} MB",
+                    "  {:<24}{:>9.2}{:>9.2}{:>10.2}{:>10.2}{:>9.2}{:>7} MB{:>6} MB",
                     phase.name,
                     phase.elapsed.as_secs_f64(),
-                    ratio.map_or_else(String::new, |ratio| format!("{ratio:.2}")),
+                    self.ratio(phase),
                     per_profile(phase, phase.requests.writes()),
                     per_profile(phase, phase.requests.reads()),
                     phase.cpu.as_secs_f64(),
@@ -152,7 +157,8 @@ impl Round {
             .subjects
             .iter()
             .map(|(name, measured)| {
-                let phases: Vec<Value> = measured.phases.iter().map(phase_json).collect();
+                let phases: Vec<Value> =
+                    measured.phases.iter().map(|phase| phase_json(phase, self.ratio(phase))).collect();
                 let milliseconds =
                     |percent| percentile(&measured.latencies, percent).map(|it| it.as_secs_f64() * 1000.0);
                 json!({
@@ -218,11 +224,12 @@ fn requests_json(phase: &Phase) -> Value {
     Value::Object(kinds.collect())
 }
 
-fn phase_json(phase: &Phase) -> Value {
+fn phase_json(phase: &Phase, ratio: f64) -> Value {
     json!({
         "name": phase.name,
         "profiles": phase.profiles,
         "seconds": phase.elapsed.as_secs_f64(),
+        "ratioToRaw": ratio,
         "writesPerProfile": per_profile(phase, phase.requests.writes()),
         "readsPerProfile": per_profile(phase, phase.requests.reads()),
         "requests": requests_json(phase),
