@@ -16,7 +16,7 @@ pub(crate) const COVERED: [Covered; 8] = [
     Covered { command: "cargo xtask dev", file: ".ci/run", text: "cargo xtask dev --once" },
     // With fewer objects.
     Covered {
-        command: "cargo xtask bench --profiles 1000 --foreign-namespaces 5000",
+        command: "cargo xtask bench --profiles 1000 --foreign-namespaces 5000 --repetitions 3",
         file: "xtask/tests/repository/bench.rs",
         text: "fn the_controller_makes_nine_writes_for_a_new_profile_and_none_after_a_restart()",
     },
