@@ -82,8 +82,7 @@ fn path(team: &str, rng: &mut Rng) -> String {
         path.push(if number == 0 { '?' } else { '&' });
         path += pick(rng, &["user", "namespace", "role", "x"]);
         path.push('=');
-        // The team itself stays: without it there is nothing to share.
-        path += &encoded(&text("p0", rng));
+        path += &encoded(&text(team, rng));
     }
     path
 }
