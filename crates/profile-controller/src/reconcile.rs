@@ -41,7 +41,7 @@ pub(crate) async fn reconcile(profile: Arc<ReadProfile>, context: Arc<Context>) 
     let name = profile.name_any();
     context.metrics.started(&name);
     let started = Instant::now();
-    // As a task of its own a reconcile uses every core, and one that breaks off takes no other with it.
+    // As a task of its own, one that breaks off takes no other with it.
     let task = tokio::spawn(look_at(profile, context.clone()).in_current_span());
     let retry = task.await.unwrap_or_else(|error| {
         tracing::error!(profile = name, "reconcile broke off: {error}");
